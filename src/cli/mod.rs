@@ -149,11 +149,27 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
     };
     result.map_err(hints::summed).unwrap_or_else(|error| {
+        if is_interrupted(&error) {
+            // The message about the signal is printed already.
+            return ExitCode::from(INTERRUPTED);
+        }
         let flags = Flags::of(&matches);
         // A failure to print the message is ignored, because the exit code reports the error anyway.
         let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
         if is_wrong_use(&error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
     })
+}
+
+/// Returns true if a signal ended the reading of pictures.
+fn is_interrupted(error: &anyhow::Error) -> bool {
+    use wgrad::data::{DataError, LoadError, pictures::PicturesError};
+    matches!(
+        error.downcast_ref(),
+        Some(wgrad::Error::Data(LoadError {
+            cause: DataError::Pictures(PicturesError::Interrupted),
+            ..
+        }))
+    )
 }
 
 /// Returns true if the error is a wrong use: invalid or contradictory flags or settings. Commands check these before

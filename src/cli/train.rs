@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
 use wgrad::base::shown::Shown;
+use wgrad::data::Stop;
 use wgrad::device::Device;
 use wgrad::report::{AtEnd, LoadedRun};
 use wgrad::train::units::MaxLr;
@@ -68,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
     let prepared = match &args.resume {
-        Some(path) => Prepared::run(resumed(path, &args.settings.settings.clone())?),
+        Some(path) => Prepared::run(resumed(path, &args.settings.settings.clone(), &stop)?),
         None => prepared(args, &stop)?,
     };
     let (run, find_lr) = match prepared {
@@ -79,6 +80,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    if stop.load(Ordering::Relaxed) {
+        // Nothing was trained, so there is nothing to save.
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     let Resumed { mut folder, mut recipe, loaded, checkpoint, weights } = run;
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if recipe.device == "auto" {
@@ -153,7 +158,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         settings = another_cycle(path, settings)?;
     }
     if args.auto_resume
-        && let Some(prepared) = auto_resumed(args, &settings)?
+        && let Some(prepared) = auto_resumed(args, &settings, stop)?
     {
         return Ok(prepared);
     }
@@ -165,7 +170,8 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         return Ok(Prepared::Interrupted);
     }
     let weights = resume::initial_weights(&mut settings)?;
-    let loaded = resume::load(&settings)
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let loaded = resume::load(&settings, Some(Stop(&is_stopped)))
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
@@ -204,7 +210,11 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
 ///
 /// # Errors
 /// [`WrongUse`] if the settings name no folder. Other errors if the run cannot be read or continued.
-fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
+fn auto_resumed(
+    args: &Args,
+    settings: &Settings,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
         let message =
             "--auto-resume: the run's folder is not given; name it with --out".to_string();
@@ -233,7 +243,7 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
         (flags.weights, flags.weights_sha256) = (None, None);
     }
     let Some(summary) = RunFolder::finished(&path) else {
-        return Ok(Some(Prepared::run(resumed(&path, &flags)?)));
+        return Ok(Some(Prepared::run(resumed(&path, &flags, stop)?)));
     };
     resume::check_finished(&path, &flags, &before)?;
     let accuracy = summary
@@ -245,12 +255,13 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
 }
 
 /// Returns the run in a folder, ready to continue from its latest checkpoint.
-fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
+fn resumed(path: &Path, flags: &Settings, stop: &AtomicBool) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
         let message = "--max-lr find: a resumed run keeps its learning rate; leave --max-lr out";
         return Err(WrongUse(message.to_string()).into());
     }
-    let resumed = train::resume(path, flags)
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let resumed = train::resume(path, flags, Some(Stop(&is_stopped)))
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let resumed = Resumed { loaded: hints::advised(resumed.loaded), ..resumed };
     if resumed.checkpoint.is_none() {

@@ -7,10 +7,12 @@ use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
 use super::recipe::Recipe;
 use super::units::{Classes, PerChannel};
-use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, screen};
+use super::{
+    ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, picture_list, screen,
+};
 use crate::Error;
 use crate::base::files::FileError;
-use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
+use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source, Stop};
 use crate::nn::{ModelInfo, WeightsFile};
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
@@ -23,7 +25,7 @@ pub struct Resumed {
     pub folder: RunFolder,
     /// The settings.
     pub recipe: Recipe,
-    /// The dataset, with all images in memory.
+    /// The dataset.
     pub loaded: Loaded,
     /// The latest checkpoint; none if the run was stopped before its first checkpoint, and so begins anew.
     pub checkpoint: Option<CheckpointFile>,
@@ -32,13 +34,13 @@ pub struct Resumed {
 }
 
 /// Opens the folder of a run to resume it. `flags` are the settings of the command line. Only settings in [`FREE`] may
-/// differ from those of the run.
+/// differ from those of the run. `stop` ends the reading of pictures early.
 ///
 /// # Errors
 /// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
 /// has changed, or the folder has results but no checkpoint. [`TrainError::Checkpoint`] if the latest checkpoint is
 /// damaged.
-pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
+pub fn resume(path: &Path, flags: &Settings, stop: Option<Stop<'_>>) -> Result<Resumed, Error> {
     let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
     let (folder, file) = RunFolder::reopen(path)?;
     let checkpoint =
@@ -48,7 +50,7 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
         return Err(refused(NotResumed::NoCheckpoint { results }).into());
     }
     let mut settings = flags.clone().or(file.clone());
-    let loaded = load(&settings)?;
+    let loaded = load(&settings, stop)?;
     // A checkpoint has the weights, so the weights file that the run started from is not read again.
     let weights = match &checkpoint {
         Some(_) => None,
@@ -64,7 +66,8 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
         && checkpoint.header.dataset != loaded.dataset.fingerprint()
     {
         let found = loaded.dataset.description.clone();
-        return Err(refused(NotResumed::Images { found }).into());
+        let changes = picture_list::changes(path, &loaded.dataset);
+        return Err(refused(NotResumed::Images { changes, found }).into());
     }
     Ok(Resumed { folder, recipe, loaded, checkpoint, weights })
 }
@@ -152,14 +155,15 @@ fn take_format(settings: &mut Settings, info: &ModelInfo) {
     }
 }
 
-/// Returns the dataset that the settings name, with its validation images held out.
+/// Returns the dataset that the settings name, with its validation images held out. `stop` ends the reading of pictures
+/// early.
 ///
 /// # Errors
 /// If the images cannot be read, or no training images are left beside the validation images.
-pub fn load(settings: &Settings) -> Result<Loaded, Error> {
+pub fn load(settings: &Settings, stop: Option<Stop<'_>>) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
     let options = Recipe::with_defaults(settings, source, None).read_options();
-    let options = ReadOptions { progress: Some(Progress(screen::decoded)), ..options };
+    let options = ReadOptions { progress: Some(Progress(screen::decoded)), stop, ..options };
     let mut loaded = data::load(source, settings.data_dir.as_deref(), options)?;
     if let Some(classes) = &settings.classes {
         name_classes(&mut loaded.dataset, classes)?;

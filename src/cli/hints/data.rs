@@ -42,9 +42,19 @@ pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
     hint_of_files(&error.cause, error.dataset)
 }
 
-/// Returns the hint for an error in the files of a dataset; it is empty for a dataset without files.
+/// Returns the hint for an error in the files of a dataset. For a dataset without published files it is empty, unless the
+/// user has no permission.
 fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
-    let Some(files) = dataset.files() else { return String::new() };
+    let Some(files) = dataset.files() else {
+        return match error {
+            DataError::Unreadable { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                "give yourself permission to read it".to_string()
+            }
+            _ => String::new(),
+        };
+    };
     let again = match &files.archive {
         Some(archive) => {
             format!("unpack {} again, or download it again from {}", archive.name, files.page)

@@ -182,7 +182,7 @@ fn hashes_of_at_most_256_classes_are_those_of_earlier_versions() {
     let dataset = shapes::generate(0);
     let parts = [&dataset.train, &dataset.validation, &dataset.test].map(|split| {
         let labels: Vec<u8> = split.labels.iter().map(|&label| label as u8).collect();
-        (labels, &split.images)
+        (labels, split.images.to_vec())
     });
     let bytes = parts.iter().flat_map(|(labels, images)| [&labels[..], &images[..]]);
     assert_eq!(dataset.fingerprint(), crate::base::fingerprint::Fingerprint::of(bytes));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use super::super::cache::{Cache, Entry, Stamp, Writer};
+use super::super::cache::{Cache, Entry, Key, Stamp, Writer};
 use super::*;
 use crate::data::Progress;
 
@@ -82,7 +82,10 @@ fn renamed_files_of_equal_length_and_time_are_read_again() {
 fn damaged_files_are_written_again() {
     let folder = Folder::with(&["a/1.png", "b/2.png"]);
     // The file is changed in place below, so nothing may map it.
-    let expected = folder.read(all_training()).expect("pictures").train.images.to_vec();
+    let images = |folder: &Folder| {
+        folder.read(all_training()).expect("pictures").train.pieces().collect::<Vec<_>>()
+    };
+    let expected = images(&folder);
     let path = cache_file(&folder);
     let good = fs::read(&path).expect("there");
     let n = good.len();
@@ -92,8 +95,7 @@ fn damaged_files_are_written_again() {
     let longer = [&good[..], &[0]].concat();
     for bytes in truncated.into_iter().chain(damaged).chain([longer]) {
         fs::write(&path, bytes).expect("written");
-        let images = folder.read(all_training()).expect("pictures").train.images;
-        assert!(*images == expected[..]);
+        assert!(images(&folder) == expected);
         assert!(fs::read(&path).expect("there") == good);
     }
 }
@@ -122,7 +124,7 @@ fn whole_pictures_are_added_to_the_inputs() {
     for _ in 0..2 {
         N_DECODED.store(0, Ordering::Relaxed);
         let whole = folder.read(options).expect("pictures");
-        assert_eq!((&whole.train.images, &whole.test), (&inputs.train.images, &inputs.test));
+        assert!(whole.train.pieces().eq(inputs.train.pieces()) && whole.test == inputs.test);
         assert_eq!(whole.train.image_size(0), [32, 32, 3].into());
         // The shorter side of 40 becomes 37, 8/7 of 32.
         assert_eq!(whole.train.image_size(1), [37, 55, 3].into());
@@ -145,7 +147,9 @@ fn whole_pictures_are_added_to_the_inputs() {
 #[test]
 fn entries_survive_the_file() {
     let root = TempDir::new().expect("a folder");
-    let path = root.path().join("deep/cache.pixels");
+    let cache = root.path().join("deep");
+    let key = |side| Key { dir: "/a/b".into(), side, background: [255; 3] };
+    let path = cache.join(key(2).file_name());
     let entry = |name: &[u8]| Entry {
         path: name.to_vec(),
         stamp: Stamp { length: 7, modified: -5, changed: 3 },
@@ -154,22 +158,22 @@ fn entries_survive_the_file() {
         squares: [4, 5, 6],
         ..Entry::default()
     };
-    let mut writer = Writer::create(Some(&path), 3, 2).expect("a file");
+    let mut writer = Writer::create(Some(&cache), &key(2), 3).expect("a file");
     let whole = Entry { whole_size: [1, 2], ..entry(b"a") };
-    assert_eq!(writer.push(whole, &[1; 12], &[2; 6]).expect("written"), 0);
-    let bad = Entry { reason: "no picture".to_string(), ..entry(b"\xff") };
+    writer.push(whole, &[1; 12], &[2; 6]).expect("written");
+    let bad = Entry { reason: "no picture".to_string(), ..entry(b"b\xff") };
     writer.push(bad, &[], &[]).expect("written");
-    assert!(Cache::open(&path, 2).is_none());
+    assert!(Cache::open(&path, &key(2)).is_none());
     writer.push(entry(b"c"), &[3; 12], &[]).expect("written");
     let written = writer.finish().expect("written");
-    let read = Cache::open(&path, 2).expect("complete");
+    let read = Cache::open(&path, &key(2)).expect("complete");
     assert_eq!(read.entries, written.entries);
     let [first, bad, last] = &read.entries[..] else { panic!("three entries") };
     assert_eq!((read.input(first), read.whole(first)), (&[1; 12][..], &[2; 6][..]));
     assert_eq!((read.input(last), read.whole(last)), (&[3; 12][..], &[][..]));
-    assert!(read.input(bad).is_empty() && !bad.is_picture() && bad.path == b"\xff");
-    assert!(Cache::open(&path, 3).is_none());
+    assert!(read.input(bad).is_empty() && !bad.is_picture() && bad.path == b"b\xff");
+    assert!(Cache::open(&path, &key(3)).is_none());
     // An unfinished file is removed.
-    drop(Writer::create(Some(&path), 1, 2).expect("a file"));
-    assert_eq!(fs::read_dir(root.path().join("deep")).expect("there").count(), 1);
+    drop(Writer::create(Some(&cache), &key(2), 1).expect("a file"));
+    assert_eq!(fs::read_dir(&cache).expect("there").count(), 1);
 }
