@@ -261,3 +261,75 @@ impl fmt::Debug for Split {
         write!(f, "Split({} images)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::fingerprint::Fingerprint;
+    use crate::data::batches::Batch;
+    use crate::data::shapes;
+
+    const SMALL: ImageSize = ImageSize { height: 20, width: 28, channels: 3 };
+
+    /// Returns the bytes of image `i`, resized to `SMALL`.
+    fn small(split: &Split, i: usize) -> Vec<u8> {
+        let image = split.image(i);
+        let planes = image.chunks(32 * 32);
+        planes.flat_map(|plane| resize(plane, 1, [32, 32], [20, 28])).collect()
+    }
+
+    #[test]
+    fn images_are_changed_when_they_are_read() {
+        let split = shapes::draw_train(0, 70);
+        let resized = split.resized(SMALL);
+        let mirrored = resized.mirrored();
+        for i in [0, 69] {
+            let mut expected = small(&split, i);
+            assert_eq!(*resized.image(i), expected);
+            expected.chunks_mut(28).for_each(<[u8]>::reverse);
+            assert_eq!(*mirrored.image(i), expected);
+        }
+        assert_ne!(resized, mirrored);
+        assert_eq!(mirrored.mirrored(), resized);
+        // No image has a copy.
+        assert!(std::ptr::eq(&*split.images, &*mirrored.images));
+        let mut batch = Batch::new(3, SMALL);
+        batch.fill(&mirrored, &[69, 1]);
+        let rows: &[u8] = bytemuck::cast_slice(&batch.pixels);
+        let (first, rest) = rows.split_at(SMALL.n_bytes());
+        let (second, padding) = rest.split_at(SMALL.n_bytes());
+        assert_eq!((first, second), (&*mirrored.image(69), &*mirrored.image(1)));
+        assert!(padding.iter().all(|&byte| byte == 0));
+        assert_eq!(batch.sizes, [20, 28, 20, 28, 1, 1]);
+    }
+
+    #[test]
+    fn selected_images_share_the_pixels_and_keep_their_change() {
+        let split = shapes::draw_train(0, 5).resized(SMALL);
+        let selected = split.select(&[4, 0, 4]).select(&[2, 1]);
+        assert_eq!(
+            (selected.len(), selected.image(0), selected.image(1)),
+            (2, split.image(4), split.image(0))
+        );
+        assert_eq!(selected.labels, [split.labels[4], split.labels[0]]);
+        assert!(std::ptr::eq(&*split.images, &*selected.images));
+    }
+
+    /// The hash is that of earlier versions, which had the resized images in memory.
+    #[test]
+    fn the_hash_of_resized_images_is_that_of_their_bytes() {
+        let dataset = shapes::generate(0);
+        let parts = [&dataset.train, &dataset.test].map(|split| split.select(&[3, 1, 2]));
+        let bytes = |split: &Split| (0..3).flat_map(|i| small(split, i)).collect::<Vec<u8>>();
+        let labels = |split: &Split| split.labels.iter().map(|&l| l as u8).collect::<Vec<u8>>();
+        let hashed = parts.each_ref().map(|split| (labels(split), bytes(split)));
+        let [(l, train), (m, test)] = &hashed;
+        let expected = Fingerprint::of([&l[..], train, &[], &[], m, test]);
+        let [train, test] = parts;
+        let mut small = super::super::Dataset { train, test, ..dataset };
+        for split in [&mut small.train, &mut small.validation, &mut small.test] {
+            *split = split.resized(SMALL);
+        }
+        assert_eq!(small.fingerprint(), expected);
+    }
+}

@@ -62,7 +62,11 @@ pub fn changes(folder: &Path, dataset: &Dataset) -> Option<String> {
         (now.keys().filter(|file| !is_in(&before, file)).collect(), "was added", "were added"),
         (before.keys().filter(|file| !is_in(&now, file)).collect(), "was removed", "were removed"),
         (both().filter(is_changed).collect(), "has other contents", "have other contents"),
-        (both().filter(is_moved).collect(), "has another class or part", "have another class or part"),
+        (
+            both().filter(is_moved).collect(),
+            "has another class or part",
+            "have another class or part",
+        ),
     ];
     let groups = groups.into_iter().filter(|(files, ..)| !files.is_empty());
     let texts: Vec<String> = groups
@@ -79,7 +83,9 @@ pub fn changes(folder: &Path, dataset: &Dataset) -> Option<String> {
 }
 
 fn has_files(dataset: &Dataset) -> bool {
-    [&dataset.train, &dataset.validation, &dataset.test].iter().any(|split| !split.hashes.is_empty())
+    [&dataset.train, &dataset.validation, &dataset.test]
+        .iter()
+        .any(|split| !split.hashes.is_empty())
 }
 
 /// Returns file and entry of each picture of a dataset, in its order.
@@ -139,7 +145,8 @@ mod tests {
     #[test]
     fn changes_name_the_pictures_of_each_kind() {
         let folder = tempfile::tempdir().expect("a folder");
-        let before = [("a/1, 2.png", 0, 1), ("a/2.png", 0, 2), ("b/3.png", 1, 3), ("b/4.png", 1, 4)];
+        let before =
+            [("a/1, 2.png", 0, 1), ("a/2.png", 0, 2), ("b/3.png", 1, 3), ("b/4.png", 1, 4)];
         assert_eq!(changes(folder.path(), &dataset(&before)), None);
         write(folder.path(), &dataset(&before)).expect("written");
         let changes = |now: &[_]| changes(folder.path(), &dataset(now)).expect("a list");

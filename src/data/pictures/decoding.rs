@@ -197,7 +197,8 @@ fn rewrite<'a>(
     };
     report(0);
     let mut chunks = wanted.chunks(CHUNK).zip(sources.chunks(CHUNK));
-    let mut next = || chunks.next().map(|(wanted, sources)| (wanted, sources, decoded(wanted, sources)));
+    let mut next =
+        || chunks.next().map(|(wanted, sources)| (wanted, sources, decoded(wanted, sources)));
     let mut current = next();
     while let Some((wanted, sources, pictures)) = current {
         let pictures = pictures.ok_or(PicturesError::Interrupted)?;

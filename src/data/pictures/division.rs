@@ -35,7 +35,8 @@ pub(super) fn divided(
             dir.shown()
         ));
     }
-    let missing = [Part::Validation, Part::Test].map(|part| missing_classes(&listing, &parts, part));
+    let missing =
+        [Part::Validation, Part::Test].map(|part| missing_classes(&listing, &parts, part));
     listing.warnings.extend(missing.into_iter().flatten());
     Ok((listing, parts))
 }
@@ -47,8 +48,12 @@ fn missing_classes(listing: &Listing, parts: &[Part], part: Part) -> Option<Stri
     let mut is_there = vec![false; classes.len()];
     let of_part = items.iter().zip(parts).filter(|(_, of)| **of == part);
     of_part.for_each(|(item, _)| is_there[usize::from(item.label)] = true);
-    let missing: Vec<&String> =
-        classes.iter().zip(&is_there).filter(|(_, is_there)| !**is_there).map(|(name, _)| name).collect();
+    let missing: Vec<&String> = classes
+        .iter()
+        .zip(&is_there)
+        .filter(|(_, is_there)| !**is_there)
+        .map(|(name, _)| name)
+        .collect();
     if missing.is_empty() || missing.len() == classes.len() {
         return None;
     }

@@ -59,8 +59,7 @@ fn in_folders(dir: &Path, listing: &mut Listing) -> Result<Vec<PartOf>, DataErro
             let reason = format!("has two {part} parts, {first} and {second}; remove one of them");
             return Err(PicturesError::Classes { dir: dir.to_path_buf(), reason }.into());
         }
-        let others: Vec<_> =
-            folders.iter().filter(|name| Part::of_name(name).is_none()).collect();
+        let others: Vec<_> = folders.iter().filter(|name| Part::of_name(name).is_none()).collect();
         if let Some(first) = others.first() {
             listing.warnings.push(format!(
                 "not read, because the training pictures are in the folder {}: {} in {}",
@@ -69,7 +68,8 @@ fn in_folders(dir: &Path, listing: &mut Listing) -> Result<Vec<PartOf>, DataErro
                 dir.shown()
             ));
         }
-        let of_part = |(part, name): (Part, &OsString)| of_folder(dir, part, name.as_ref(), listing);
+        let of_part =
+            |(part, name): (Part, &OsString)| of_folder(dir, part, name.as_ref(), listing);
         return parts.into_iter().map(of_part).collect();
     }
     if !folders.is_empty() && parts.len() == folders.len() {

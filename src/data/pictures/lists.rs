@@ -58,7 +58,8 @@ const LABEL_COLUMNS: [&str; 2] = ["label", "class"];
 /// Returns the pictures of a list, in the order of its lines.
 fn read(path: &Path) -> Result<Vec<Found>, DataError> {
     let failed = |reason| DataError::from(PicturesError::List { path: path.to_path_buf(), reason });
-    let text = fs::read(path).map_err(|source| DataError::Unreadable { path: path.into(), source })?;
+    let text =
+        fs::read(path).map_err(|source| DataError::Unreadable { path: path.into(), source })?;
     if let Some(reason) = other_encoding(&text) {
         return Err(failed(reason));
     }
@@ -112,7 +113,9 @@ fn other_encoding(text: &[u8]) -> Option<String> {
     const FIX: &str = "save the list as UTF-8";
     // Latin text in UTF-16 has a zero beside each letter.
     let n_zeros = text.iter().filter(|&&byte| byte == 0).count();
-    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) || 4 * n_zeros > text.len()
+    if text.starts_with(&[0xff, 0xfe])
+        || text.starts_with(&[0xfe, 0xff])
+        || 4 * n_zeros > text.len()
     {
         return Some(format!("the list is in UTF-16; {FIX}"));
     }

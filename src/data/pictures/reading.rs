@@ -75,7 +75,9 @@ pub(super) fn read(
         description: description(&dir, [&train, &validation, &test].map(Split::len), classes.len()),
         spec: ImageSpec { size, classes, mean, standard_deviation },
         whole: Some(fingerprint(&cache, &in_folder, |picture| picture.item.part)),
-        known: Some(fingerprint(&cache, Part::ALL.into_iter().flat_map(part), |picture| picture.part)),
+        known: Some(fingerprint(&cache, Part::ALL.into_iter().flat_map(part), |picture| {
+            picture.part
+        })),
         dir: Some(dir),
         train,
         validation,

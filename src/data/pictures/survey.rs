@@ -139,12 +139,7 @@ pub fn upright(
     Ok((bytes, picture))
 }
 
-fn read(
-    dir: &Path,
-    item: &Item,
-    part: Part,
-    background: [u8; 3],
-) -> Result<Surveyed, String> {
+fn read(dir: &Path, item: &Item, part: Part, background: [u8; 3]) -> Result<Surveyed, String> {
     let (bytes, picture) = upright(dir, &item.file, background)?;
     Ok(Surveyed {
         file: item.file.clone(),

@@ -107,12 +107,7 @@ impl Writer {
     ///
     /// # Errors
     /// If the pixels cannot be written.
-    pub fn push(
-        &mut self,
-        entry: Entry,
-        input: &[u8],
-        whole: &[u8],
-    ) -> Result<(), PicturesError> {
+    pub fn push(&mut self, entry: Entry, input: &[u8], whole: &[u8]) -> Result<(), PicturesError> {
         let (input, whole) = (self.inputs.push(input), self.wholes.push(whole));
         self.entries.push(Entry { input, whole, ..entry });
         if self.inputs.bytes.len() + self.wholes.bytes.len() > BUFFER {
