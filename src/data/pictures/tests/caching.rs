@@ -302,3 +302,33 @@ fn decoding_stops_on_request_and_leaves_the_cache_as_it_was() {
         299
     );
 }
+
+#[test]
+fn a_picture_of_several_parts_has_its_whole_picture_and_backgrounds_have_files_of_their_own() {
+    let folder = Folder::new();
+    let planes: Vec<u8> = (0..3 * 40 * 60).map(|ix: u32| (ix / 40) as u8).collect();
+    folder.write("p/1.png", png(&planes, [40, 60]));
+    folder.write("p/2.png", transparent());
+    folder.write("train.csv", "p/1.png,a\np/2.png,b\n");
+    folder.write("test.csv", "p/1.png,a\n");
+    for background in [[255; 3], [0, 50, 100], [255; 3]] {
+        let options =
+            ReadOptions { whole_pictures: true, background: Some(background), ..all_training() };
+        let dataset = folder.read(options).expect("pictures");
+        assert_eq!(dataset.train.image_size(0), [37, 55, 3].into());
+        let image = dataset.train.image(1);
+        let colours = [0, 1, 2].map(|channel| image[channel * image.len() / 3]);
+        assert_eq!(colours, background);
+    }
+}
+
+/// Returns a PNG of one transparent pixel.
+fn transparent() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+    encoder.set_color(png::ColorType::Rgba);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&[9, 9, 9, 0]).expect("a pixel");
+    writer.finish().expect("an end");
+    bytes
+}

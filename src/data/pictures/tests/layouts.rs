@@ -259,8 +259,7 @@ fn large_letters_in_the_names_of_parts_do_not_matter() {
             assert_eq!(split.image(0), shapes::draw_train(ix as u64, 1).image(0), "{train}");
         }
         assert_eq!(dataset.warnings, [""; 0]);
-        // A second folder of a part is refused, even if the file system knows only one spelling.
-        folder.draw("training2/a/1.png", 1);
+        // A second folder of a part is refused. On some systems the first of these is the folder that is there.
         for other in ["train", "TraininG"] {
             folder.draw(format!("{other}/a/1.png"), 1);
         }
