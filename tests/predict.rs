@@ -213,7 +213,7 @@ fn pictures_of_all_batches_have_their_predictions() {
             let [(class, probability)] = expected.top(ix % 3, 1)[..] else { panic!("one class") };
             let top = &picture["top"][0];
             assert_eq!(top["label"], class, "{ix}");
-            let off = top["probability"].as_f64().expect("a number") - probability;
+            let off = top["probability"].as_f64().expect("a number") - f64::from(probability);
             assert!(off.abs() < 1e-6, "{ix}: {top}, expected {probability}");
         }
     }
