@@ -304,6 +304,17 @@ mod tests {
     }
 
     #[test]
+    fn zeros_follow_a_picture_that_is_smaller_than_the_largest() {
+        let sizes = [[2, 3, 1], [1, 2, 1]].map(ImageSize::from);
+        let stored =
+            Stored::new((1..9).collect::<Vec<u8>>().into(), vec![(0, sizes[0]), (6, sizes[1])]);
+        let split = Split { stored: Some(stored), ..Split::of(sizes[0], Vec::new(), vec![0; 2]) };
+        let mut rows = [99; 16];
+        split.copy(&[1, 0], &mut rows);
+        assert_eq!(rows, [7, 8, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0]);
+    }
+
+    #[test]
     fn selected_images_share_the_pixels_and_keep_their_change() {
         let split = shapes::draw_train(0, 5).resized(SMALL);
         let selected = split.select(&[4, 0, 4]).select(&[2, 1]);

@@ -216,6 +216,7 @@ mod tests {
     use wgrad::data::Notice;
     use wgrad::data::cifar10::PAGE as CIFAR10_PAGE;
     use wgrad::data::fetch::Md5Sum;
+    use wgrad::data::pictures::PictureFolder;
     use wgrad::data::{Origin, Version};
 
     #[test]
@@ -246,6 +247,10 @@ mod tests {
             let hint = hint_of_files(&error, Source::CIFAR10.dataset());
             assert!(hint.contains(words), "{error}: {hint}");
         }
+        let folder = PictureFolder::at("pictures".as_ref()).expect("text");
+        let hint = hint_of_files(&unreadable(io::ErrorKind::PermissionDenied), folder);
+        assert_eq!(hint, "give yourself permission to read it");
+        assert_eq!(hint_of_files(&unreadable(io::ErrorKind::Other), folder), "");
     }
 
     #[test]

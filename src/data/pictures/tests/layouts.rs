@@ -238,6 +238,30 @@ fn the_held_out_part_changes_one_hash_and_not_the_other() {
     );
 }
 
+/// The order of the pictures stays, so only their parts tell the two apart.
+#[test]
+fn the_hash_depends_on_the_held_out_part_alone() {
+    let folder = Folder::with(&["p/1.png", "p/2.png", "p/3.png"]);
+    let list = |files: &[&str]| files.iter().map(|file| format!("{file},a\n")).collect::<String>();
+    folder.write("train.csv", list(&["p/1.png", "p/2.png", "p/3.png"]));
+    let held_out = Some(HeldOut::Number(1));
+    let held = ReadOptions { held_out, ..all_training() };
+    let last = folder.read(held).expect("pictures").validation.files[0].clone();
+    let mut files = ["p/1.png", "p/2.png", "p/3.png"];
+    files.sort_by_key(|file| last == Path::new(file));
+    folder.write("train.csv", list(&files));
+    let [held, all] = [held, all_training()].map(|options| folder.read(options).expect("pictures"));
+    assert_eq!(held.whole_fingerprint(), all.whole_fingerprint());
+    assert_ne!(held.fingerprint(), all.fingerprint());
+}
+
+#[test]
+fn large_letters_come_first_in_the_order_of_bytes() {
+    let names = ["B/1.png", "B/b.png", "a/B.png", "a/a.png", "a/Ä.png", "a/ä.png"];
+    let folder = Folder::with(&names);
+    assert_eq!(files(&folder.read(all_training()).expect("pictures")), names.map(Path::new));
+}
+
 #[test]
 fn large_letters_in_the_names_of_parts_do_not_matter() {
     for [train, validation, test] in [
