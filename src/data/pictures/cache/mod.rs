@@ -37,6 +37,9 @@ const MAGIC: [u8; 8] = *b"wgpics03";
 /// The ending of the name of a file.
 const ENDING: &str = "pixels";
 
+/// The ending of the name of a file that is being written.
+const TEMPORARY: &str = "wgrad-tmp";
+
 /// Everything on which all pictures of a file depend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Key {

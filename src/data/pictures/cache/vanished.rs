@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::writer::TEMPORARY;
-use super::{ENDING, Header, Key, MAGIC};
+use super::{ENDING, Header, Key, MAGIC, TEMPORARY};
 
 /// The age from which a file that another process may be writing is tested.
 const SETTLED: Duration = Duration::from_secs(60);

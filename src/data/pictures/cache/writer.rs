@@ -11,10 +11,7 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use super::super::error::PicturesError;
-use super::{Cache, Entry, Header, Key, MAGIC, Record, map, n_bytes, vanished};
-
-/// The ending of the names of files that are being written.
-pub(super) const TEMPORARY: &str = "wgrad-tmp";
+use super::{Cache, Entry, Header, Key, MAGIC, Record, TEMPORARY, map, n_bytes, vanished};
 
 /// The bytes of pixels that are collected in memory before they are written.
 const BUFFER: usize = 16 << 20;
