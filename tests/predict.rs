@@ -184,6 +184,43 @@ fn a_picture_that_cannot_be_read_does_not_stop_the_others() {
     );
 }
 
+/// 600 pictures are three batches.
+#[test]
+fn pictures_of_all_batches_have_their_predictions() {
+    let folder = folder();
+    let names = ["wide.png", "turned.jpg", "grey16.png"];
+    let pictures = folder.path().join("pictures");
+    fs::create_dir(&pictures).expect("made");
+    for ix in 0..600 {
+        let file = pictures.join(format!("{ix:03}.png"));
+        match ix {
+            250 => fs::write(file, "text").expect("written"),
+            _ => fs::copy(picture(names[ix % 3]), file).map(|_| ()).expect("copied"),
+        }
+    }
+    let flags = ["predict", "pictures", "--json", "--top=1", "--out=page.html", "--explain"];
+    for flags in [&flags[..4], &flags] {
+        let output = wgrad(&folder, flags);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let found = found.as_array().expect("a list");
+        assert_eq!(found.len(), 599);
+        let expected = expected(&names);
+        for picture in found {
+            let file = picture["file"].as_str().and_then(|file| file.strip_suffix(".png"));
+            let ix: usize =
+                file.and_then(|file| file[file.len() - 3..].parse().ok()).expect("a number");
+            let [(class, probability)] = expected.top(ix % 3, 1)[..] else { panic!("one class") };
+            let top = &picture["top"][0];
+            assert_eq!(top["label"], class, "{ix}");
+            let off = top["probability"].as_f64().expect("a number") - f64::from(probability);
+            assert!(off.abs() < 1e-6, "{ix}: {top}, expected {probability}");
+        }
+    }
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("a page");
+    assert!(page.contains("599.png") && page.contains("250.png"), "the page has all pictures");
+}
+
 #[test]
 fn folders_and_the_standard_input_have_pictures() {
     let folder = folder();

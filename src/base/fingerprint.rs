@@ -15,18 +15,34 @@ impl Fingerprint {
     /// Hashes all parts, one after another. The hash includes each part's length, so `["ab"]` and `["a",
     /// "b"]` differ.
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
+            hash.part(part.len(), [part]);
         }
-        let head = hash.finalize().into_iter().take(8);
-        Self(head.fold(0, |bits, byte| bits << 8 | u64::from(byte)))
+        hash.finish()
     }
 
     /// Hashes the bits of flat f32 buffers.
     pub fn of_f32<'a>(buffers: impl IntoIterator<Item = &'a [f32]>) -> Self {
         Self::of(buffers.into_iter().map(bytemuck::cast_slice))
+    }
+}
+
+/// Hashes parts that are never in memory as a whole, as [`Fingerprint::of`] hashes whole ones.
+#[derive(Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Hashes a part of `n_bytes` bytes, which are those of its pieces, one after another.
+    pub fn part(&mut self, n_bytes: usize, pieces: impl IntoIterator<Item: AsRef<[u8]>>) {
+        self.0.update((n_bytes as u64).to_le_bytes());
+        pieces.into_iter().for_each(|piece| self.0.update(piece.as_ref()));
+    }
+
+    /// Returns the hash of all parts.
+    pub fn finish(self) -> Fingerprint {
+        let head = self.0.finalize().into_iter().take(8);
+        Fingerprint(head.fold(0, |bits, byte| bits << 8 | u64::from(byte)))
     }
 }
 

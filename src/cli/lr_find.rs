@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::base::choice::Choice;
 use wgrad::base::shown::Shown;
+use wgrad::data::Stop;
 use wgrad::device::Device;
 use wgrad::distributed::Ranks;
 use wgrad::nn::WeightsFile;
@@ -131,7 +132,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(super::INTERRUPTED));
     }
     let weights = resume::initial_weights(&mut settings)?;
-    let loaded = resume::load(&settings)
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let loaded = resume::load(&settings, Some(Stop(&is_stopped)))
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = super::hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;

@@ -168,6 +168,10 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
     };
     let result = result.map_err(hints::summed);
+    if result.as_ref().is_err_and(is_interrupted) {
+        // The message about the signal is printed already.
+        return ExitCode::from(INTERRUPTED);
+    }
     if let Err(error) = &result
         && world.size() > 1
     {
@@ -186,6 +190,18 @@ fn failed(error: &anyhow::Error, matches: &clap::ArgMatches) -> ExitCode {
     // A failure to print the message is ignored, because the exit code reports the error anyway.
     let _ = io::stderr().write_all(describe(error, &Flags::of(matches)).as_bytes());
     if is_wrong_use(error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
+}
+
+/// Returns true if a signal ended the reading of pictures.
+fn is_interrupted(error: &anyhow::Error) -> bool {
+    use wgrad::data::{DataError, LoadError, pictures::PicturesError};
+    matches!(
+        error.downcast_ref(),
+        Some(wgrad::Error::Data(LoadError {
+            cause: DataError::Pictures(PicturesError::Interrupted),
+            ..
+        }))
+    )
 }
 
 /// Returns true if the error is a wrong use: invalid or contradictory flags or settings. Commands check these before

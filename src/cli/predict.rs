@@ -1,27 +1,28 @@
 //! `wgrad predict`
 
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use rayon::prelude::*;
 use wgrad::base::files::write_whole;
-use wgrad::base::shown::{Shown, escaped, escaped_lines};
+use wgrad::base::shown::{Shown, escaped};
 use wgrad::base::units::readable_bytes;
-use wgrad::data::image_file::{Background, ImageFileError, MAX_PIXELS};
-use wgrad::data::{ImageSize, ImageSpec, Source, Split, image_file};
+use wgrad::data::image_file::{Background, ImageFileError};
+use wgrad::data::{ImageSpec, Source, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{NetworkConfig, WeightsFile};
 use wgrad::report::gallery::Gallery;
-use wgrad::report::thumbnail::{self, Thumbnail};
+use wgrad::report::thumbnail;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::{Classes, MemorySize};
-use wgrad::train::{Explained, Explainer, Predictions, Settings, TrainError, folder};
+use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::{arguments, outputs, weights};
+
+mod results;
+
+use results::{Model, Results};
 
 /// The argument for a picture from the standard input.
 const STANDARD_INPUT: &str = "-";
@@ -91,28 +92,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let paths = files(&args.images);
     let n_paths = paths.len();
-    let background = args.background.0;
+    let batch_size = n_paths.clamp(1, MAX_BATCH_SIZE);
+    // The model is compiled even if no picture can be read. An error in the weights is reported in any case.
+    let device = device(args)?;
+    let mut model = Model::new(&device, args, &weights, network, &spec, batch_size)?;
     let side = args.out.as_ref().map(|_| thumbnail::side(n_paths));
-    let read = |path: Result<PathBuf, ImageFileError>| read(path?, spec.size, background, side);
-    let images: Vec<Result<_, ImageFileError>> = paths.into_par_iter().map(read).collect();
-    let (mut files, mut thumbnails, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    let mut split = Split::new(spec.size);
-    for image in images {
-        match image {
-            Ok((path, image, thumbnail)) => {
-                thumbnails.extend(thumbnail.map(|thumbnail| (path.clone(), thumbnail)));
-                files.push(path);
-                split.images.to_mut().extend(image);
-                split.labels.push(0); // The label is unknown. No code reads it.
-            }
-            Err(error) => {
-                print_error(&escaped_lines(&format!("error: {error}\n")));
-                errors.push(error.to_string());
-            }
+    let mut results = Results::default();
+    let mut paths = paths.into_iter();
+    loop {
+        // Only the pictures of one batch are in memory.
+        let batch: Vec<_> = paths.by_ref().take(batch_size).collect();
+        if batch.is_empty() {
+            break;
         }
+        results.add(batch, args, &spec, side, &mut model)?;
     }
-    // This call runs even if no picture can be read. It then reports errors in the weights, too.
-    let (logits, explained, device) = predict(args, &weights, network, &spec, &split)?;
+    let Results { files, thumbnails, errors, logits, explained } = results;
     if args.json {
         super::print(&format!("{}\n", json(&files, &spec.classes, &logits, args.top.get())))?;
     } else if args.out.is_none() {
@@ -142,30 +137,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Reads a picture, and returns its path, the image of the network, and a thumbnail whose longer side has at most `side`
-/// pixels; no thumbnail without a side.
-fn read(
-    path: PathBuf,
-    size: ImageSize,
-    background: [u8; 3],
-    side: Option<usize>,
-) -> Result<(PathBuf, Vec<u8>, Option<Thumbnail>), ImageFileError> {
-    let input: Box<dyn Read> = match path.as_os_str() == STANDARD_INPUT {
-        true => Box::new(io::stdin().lock()),
-        false => {
-            let io = |source| ImageFileError::Io { path: path.clone(), source };
-            Box::new(File::open(&path).map_err(io)?)
-        }
-    };
-    let io = |source| ImageFileError::Io { path: path.clone(), source };
-    let unusable = |reason| ImageFileError::Unusable { path: path.clone(), reason };
-    let bytes = image_file::bytes_of(input).map_err(io)?.map_err(unusable)?;
-    let picture = image_file::decode_upright(&bytes, background, MAX_PIXELS).map_err(unusable)?;
-    let thumbnail = side.map(|side| Thumbnail::of(&picture, side));
-    let image = picture.input(size);
-    Ok((path, image, thumbnail))
-}
-
 /// Returns the files of the pictures that the arguments name: an argument itself, or the pictures in a folder, or an
 /// error for a folder that has none.
 fn files(arguments: &[PathBuf]) -> Vec<Result<PathBuf, ImageFileError>> {
@@ -184,37 +155,14 @@ fn files(arguments: &[PathBuf]) -> Vec<Result<PathBuf, ImageFileError>> {
     arguments.iter().flat_map(of_argument).collect()
 }
 
-/// Prints a text on the standard error. A failure to print it is ignored.
-fn print_error(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-/// Returns the logits of the pictures, `[n, classes]`, the maps of the pictures with `--explain`, and the device.
-fn predict(
-    args: &Args,
-    weights: &WeightsFile,
-    network: NetworkConfig,
-    spec: &ImageSpec,
-    split: &Split,
-) -> anyhow::Result<(Vec<f32>, Option<Explained>, Device)> {
+/// Opens the device.
+fn device(args: &Args) -> anyhow::Result<Device> {
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };
-    let device = Device::open(&args.device, super::opened(options))?;
-    let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
-    let flags = &args.recorded;
-    if args.explain {
-        let step = weights::step(weights, network, spec, flags, batch_size)?;
-        let mut explainer = Explainer::new(&device, &step)?;
-        weights::load(&mut explainer.evaluator, weights, network)?;
-        let mut explained = explainer.explain(split, &|| false)?.expect("no interruption");
-        return Ok((std::mem::take(&mut explained.logits), Some(explained), device));
-    }
-    let mut evaluator = weights::evaluator(&device, weights, network, spec, flags, batch_size)?;
-    let logits = evaluator.logits(split, &|| false)?.expect("no interruption");
-    Ok((logits, None, device))
+    Ok(Device::open(&args.device, super::opened(options))?)
 }
 
 /// Returns the format of the pictures that the network of a file reads, and the names of its classes.

@@ -79,8 +79,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let (network, image_size) = (Some(*network), sizes.image_size);
             let data_dir = dir.clone();
             let settings = Settings { data, data_dir, network, image_size, ..Settings::default() };
-            let loaded =
-                resume::load(&settings).map_err(|error| super::of_file(error, dir.as_deref()))?;
+            let loaded = resume::load(&settings, None)
+                .map_err(|error| super::of_file(error, dir.as_deref()))?;
             Some(super::hints::advised(loaded).dataset)
         }
     };

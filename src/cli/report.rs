@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             images::find(file, settings.data, settings.data_dir.as_deref(), n_classes, None)
                 .map_err(of_file)?
         }
-        None => Images { loaded: resume::load(&settings).map_err(of_file)?, note: None },
+        None => Images { loaded: resume::load(&settings, None).map_err(of_file)?, note: None },
     };
     let mut loaded = super::hints::advised(loaded);
     if let Some(note) = &note {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use wgrad::base::shown::Shown;
+use wgrad::data::Stop;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::distributed::World;
 use wgrad::report::{AtEnd, LoadedRun};
@@ -83,7 +84,9 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
     let is_first = world.is_first();
     let prepared = ranks::in_turns(world, || match &args.resume {
-        Some(path) => resumed(path, &args.settings.settings.clone(), is_first).map(Prepared::run),
+        Some(path) => {
+            resumed(path, &args.settings.settings.clone(), &stop, is_first).map(Prepared::run)
+        }
         None => prepared(args, &stop, is_first),
     })?;
     let (mut run, find_lr) = match prepared {
@@ -94,6 +97,10 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    if stop.load(Ordering::Relaxed) && world.size() == 1 {
+        // Nothing was trained, so there is nothing to save.
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     let options = OpenOptions { nth_adapter: world.local_rank(), ..run.recipe.open_options() };
     let device = Device::open(&run.recipe.device, super::opened(options))?;
     if run.recipe.device == "auto" {
@@ -177,7 +184,7 @@ fn prepared(args: &Args, stop: &AtomicBool, is_first: bool) -> anyhow::Result<Pr
         settings = another_cycle(path, settings)?;
     }
     if args.auto_resume
-        && let Some(prepared) = auto_resumed(args, &settings, is_first)?
+        && let Some(prepared) = auto_resumed(args, &settings, stop, is_first)?
     {
         return Ok(prepared);
     }
@@ -189,7 +196,8 @@ fn prepared(args: &Args, stop: &AtomicBool, is_first: bool) -> anyhow::Result<Pr
         return Ok(Prepared::Interrupted);
     }
     let weights = resume::initial_weights(&mut settings)?;
-    let loaded = resume::load(&settings)
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let loaded = resume::load(&settings, Some(Stop(&is_stopped)))
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
@@ -231,6 +239,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
 fn auto_resumed(
     args: &Args,
     settings: &Settings,
+    stop: &AtomicBool,
     is_first: bool,
 ) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
@@ -261,7 +270,7 @@ fn auto_resumed(
         (flags.weights, flags.weights_sha256) = (None, None);
     }
     let Some(summary) = RunFolder::finished(&path) else {
-        return Ok(Some(Prepared::run(resumed(&path, &flags, is_first)?)));
+        return Ok(Some(Prepared::run(resumed(&path, &flags, stop, is_first)?)));
     };
     resume::check_finished(&path, &flags, &before)?;
     let accuracy = summary
@@ -273,12 +282,18 @@ fn auto_resumed(
 }
 
 /// Returns the run in a folder, ready to continue from its latest checkpoint. The first rank locks the folder.
-fn resumed(path: &Path, flags: &Settings, is_first: bool) -> anyhow::Result<Resumed> {
+fn resumed(
+    path: &Path,
+    flags: &Settings,
+    stop: &AtomicBool,
+    is_first: bool,
+) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
         let message = "--max-lr find: a resumed run keeps its learning rate; leave --max-lr out";
         return Err(WrongUse(message.to_string()).into());
     }
-    let resumed = train::resume(path, flags, is_first)
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let resumed = train::resume(path, flags, is_first, Some(Stop(&is_stopped)))
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let resumed = Resumed { loaded: hints::advised(resumed.loaded), ..resumed };
     if resumed.checkpoint.is_none() {

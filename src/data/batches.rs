@@ -109,14 +109,13 @@ impl Batch {
         // wgpu runs on little-endian machines. There, the bytes of the words, in the order of memory, are the pixels in
         // order.
         let pixels: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pixels);
+        let (rows, padding) = pixels.split_at_mut(indices.len() * n_bytes);
+        split.copy(indices, rows);
+        padding.fill(0);
         for (row, &index) in indices.iter().enumerate() {
-            let (image, size) = (split.image(index as usize), split.image_size(index as usize));
-            let (start, end) = pixels[row * n_bytes..][..n_bytes].split_at_mut(image.len());
-            start.copy_from_slice(image);
-            end.fill(0);
+            let size = split.image_size(index as usize);
             self.sizes[2 * row..][..2].copy_from_slice(&[size.height as u32, size.width as u32]);
         }
-        pixels[indices.len() * n_bytes..].fill(0);
         self.label(&split.labels, indices);
     }
 

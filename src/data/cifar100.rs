@@ -91,7 +91,7 @@ impl DatasetSource for Cifar100 {
         }
     }
 
-    fn options(&self, n_classes: usize) -> ReadOptions {
+    fn options(&self, n_classes: usize) -> ReadOptions<'static> {
         ReadOptions { coarse: n_classes == COARSE.len(), ..ReadOptions::default() }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::random::{Draws, Purpose};
 use super::{ImageSpec, Split, batches};
-use crate::base::fingerprint::Fingerprint;
+use crate::base::fingerprint::{Fingerprint, Hasher};
 
 /// Training, validation and test images.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct Dataset {
 
 impl Dataset {
     /// Returns the dataset with images of `side` rows and columns, resized as Pillow's bilinear filter with
-    /// antialiasing does it. [`Dataset::whole_fingerprint`] stays that of the images in their own size. None keeps the
-    /// size.
+    /// antialiasing does it. An image is resized each time that it is read, so the resized images take no memory.
+    /// [`Dataset::whole_fingerprint`] stays that of the images in their own size. None keeps the size.
     pub fn resized(mut self, side: Option<usize>) -> Self {
         let spec = self.spec.clone().with_side(side);
         if spec.size == self.spec.size {
@@ -128,7 +128,11 @@ impl Dataset {
                 split.labels.iter().flat_map(|label| label.to_le_bytes().into_iter().take(n_bytes));
             bytes.collect::<Vec<u8>>()
         });
-        let parts = splits.into_iter().zip(&labels);
-        Fingerprint::of(parts.flat_map(|(split, labels)| [&labels[..], &split.images[..]]))
+        let mut hash = Hasher::default();
+        for (split, labels) in splits.into_iter().zip(&labels) {
+            hash.part(labels.len(), [labels]);
+            hash.part(split.len() * split.size.n_bytes(), split.pieces());
+        }
+        hash.finish()
     }
 }

@@ -57,9 +57,9 @@ pub use folder::{Files, PublishedArchive};
 pub use held_out::HeldOut;
 pub use load_error::LoadError;
 pub use pixels::Pixels;
-pub use source::{DatasetSource, Defaults, Progress, ReadOptions, default_folder};
+pub use source::{DatasetSource, Defaults, Progress, ReadOptions, Stop, default_folder};
 pub use spec::{ImageSize, ImageSpec};
-pub use split::{Split, Stored};
+pub use split::{Split, Stored, View};
 
 /// The environment variable that names the folder of a dataset. A folder that the caller names takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";

@@ -2,32 +2,33 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 #[cfg(feature = "runs")]
-use {memmap2::Mmap, std::ops::Range, std::sync::Arc};
+use memmap2::Mmap;
 
-/// The bytes of many images. A copy of mapped bytes shares the mapping.
+/// The bytes of many images. A copy shares the bytes until one of the two is changed.
 #[derive(Clone)]
 pub enum Pixels {
     /// Bytes in memory.
-    Memory(Vec<u8>),
-    /// A range of the bytes of a mapped file. The operating system reads a page of the file at its first use, and may
+    Memory(Arc<Vec<u8>>),
+    /// The bytes of a mapped file. The operating system reads a page of the file at its first use, and may
     /// drop the page later.
     #[cfg(feature = "runs")]
-    Mapped(Arc<Mmap>, Range<usize>),
+    Mapped(Arc<Mmap>),
 }
 
 impl Pixels {
-    /// Returns the bytes in memory, which can be changed. Mapped bytes are copied first; the file does not change.
+    /// Returns the bytes in memory, which can be changed. Bytes that a copy shares, and mapped ones, are copied first.
     pub fn to_mut(&mut self) -> &mut Vec<u8> {
         #[cfg(feature = "runs")]
-        if let Self::Mapped(..) = self {
-            *self = Self::Memory(self.to_vec());
+        if let Self::Mapped(_) = self {
+            *self = Self::from(self.to_vec());
         }
         match self {
-            Self::Memory(bytes) => bytes,
+            Self::Memory(bytes) => Arc::make_mut(bytes),
             #[cfg(feature = "runs")]
-            Self::Mapped(..) => unreachable!("the bytes were copied"),
+            Self::Mapped(_) => unreachable!("the bytes were copied"),
         }
     }
 }
@@ -39,21 +40,21 @@ impl Deref for Pixels {
         match self {
             Self::Memory(bytes) => bytes,
             #[cfg(feature = "runs")]
-            Self::Mapped(file, range) => &file[range.clone()],
+            Self::Mapped(file) => file,
         }
     }
 }
 
 impl From<Vec<u8>> for Pixels {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Memory(bytes)
+        Self::Memory(Arc::new(bytes))
     }
 }
 
 impl Default for Pixels {
     /// Returns no bytes.
     fn default() -> Self {
-        Self::Memory(Vec::new())
+        Self::from(Vec::new())
     }
 }
 

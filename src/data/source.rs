@@ -24,7 +24,7 @@ pub trait DatasetSource: Sync {
 
     /// Returns the options of reading with which the dataset has this number of classes. Most datasets have only one
     /// number of classes.
-    fn options(&self, _n_classes: usize) -> ReadOptions {
+    fn options(&self, _n_classes: usize) -> ReadOptions<'static> {
         ReadOptions::default()
     }
 
@@ -68,7 +68,7 @@ pub fn default_folder(dataset: &dyn DatasetSource) -> Option<PathBuf> {
 
 /// The options with which a dataset is read.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
-pub struct ReadOptions {
+pub struct ReadOptions<'a> {
     /// The seed with which a dataset is drawn. Datasets in files ignore this seed.
     pub seed: u64,
     /// True to read CIFAR-100 with its 20 coarse classes in place of its 100 fine classes.
@@ -86,9 +86,11 @@ pub struct ReadOptions {
     pub whole_pictures: bool,
     /// A function that is called now and then while pictures are decoded.
     pub progress: Option<Progress>,
+    /// A function that ends the decoding of pictures early.
+    pub stop: Option<Stop<'a>>,
 }
 
-impl ReadOptions {
+impl ReadOptions<'_> {
     /// The default options.
     pub const DEFAULT: Self = Self {
         seed: 0,
@@ -99,6 +101,7 @@ impl ReadOptions {
         background: None,
         whole_pictures: false,
         progress: None,
+        stop: None,
     };
 }
 
@@ -110,6 +113,23 @@ impl PartialEq for Progress {
     /// Returns true: the images do not depend on the display of the progress.
     fn eq(&self, _: &Self) -> bool {
         true
+    }
+}
+
+/// A function that returns true to end a long work early. It is called from several threads.
+#[derive(Clone, Copy)]
+pub struct Stop<'a>(pub &'a (dyn Fn() -> bool + Sync));
+
+impl PartialEq for Stop<'_> {
+    /// Returns true: images that are read to the end do not depend on the function.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Stop<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stop")
     }
 }
 

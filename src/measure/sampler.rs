@@ -236,10 +236,13 @@ fn with_images<T>(
     let (split, order) = match images {
         Timed::Of(split) => (split, batches::epoch_order(0, 0, split.len())),
         Timed::BuiltIn => {
-            let mut drawn = shapes::draw_train(SHAPES_SEED, batch_size).resized(config.size);
+            let drawn = shapes::draw_train(SHAPES_SEED, batch_size).resized(config.size);
+            // The images are resized here, so that no measured step waits for it.
+            let images: Vec<u8> = drawn.pieces().flatten().collect();
             // The network may have fewer classes than the shapes.
-            drawn.labels.iter_mut().for_each(|label| *label %= config.network.classes as u16);
-            built_in = drawn;
+            let label = |label: u16| label % config.network.classes as u16;
+            built_in =
+                Split::of(config.size, images, drawn.labels.into_iter().map(label).collect());
             (&built_in, batches::in_order(batch_size))
         }
     };

@@ -46,7 +46,7 @@ impl Picture {
         let [width, height] = within([size.width, size.height], Self::SIDE);
         let image = Split::of(size, planes.to_vec(), vec![0]);
         let reduced = image.resized(ImageSize { width, height, ..size });
-        Self { is_reduced: true, ..Self::of_planes(reduced.size, &reduced.images) }
+        Self { is_reduced: true, ..Self::of_planes(reduced.size, &reduced.image(0)) }
     }
 
     /// Returns a copy of an upright picture whose longer side has at most `side` pixels.

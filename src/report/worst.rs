@@ -46,7 +46,7 @@ pub fn section(
         let file = file.and_then(|(file, dir)| upright(dir, file, Background::default().0).ok());
         let picture = match file {
             Some((_, picture)) => Picture::of_upright(&picture, Picture::SIDE),
-            None => Picture::thumbnail(split.image_size(image), split.image(image)),
+            None => Picture::thumbnail(split.image_size(image), &split.image(image)),
         };
         let title = format!("{kind} image {image}, loss {loss:.2}");
         let line = |class: &str, which: usize| {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::lr_find;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::settings::Settings;
+use super::{lr_find, picture_list};
 use crate::Error;
 use crate::base::files::{self, FileError};
 use crate::train::TrainError;
@@ -190,7 +190,7 @@ impl RunFolder {
         }
         self.lock = None;
         // Errors are ignored: the caller already reports the failure of the run.
-        for file in [CONFIG, METRICS, lr_find::CSV, lr_find::SVG] {
+        for file in [CONFIG, METRICS, picture_list::PICTURES, lr_find::CSV, lr_find::SVG] {
             let _ = fs::remove_file(self.path.join(file));
         }
         for folder in self.made.drain(..) {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Recipe, Settings, folder, screen};
+use super::{Recipe, Settings, folder, picture_list, screen};
 use crate::Error;
 use crate::base::shown::Shown;
 use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
@@ -12,7 +12,7 @@ use crate::train::TrainError;
 
 /// The images on which weights are measured.
 pub struct Images {
-    /// The dataset, with all images in memory.
+    /// The dataset.
     pub loaded: Loaded,
     /// A sentence for the standard error if the images are not from the dataset that the weights were trained on, or
     /// the weights have no record of that dataset.
@@ -40,7 +40,7 @@ pub fn find(
     side: Option<usize>,
 ) -> Result<Images, Error> {
     let recorded = weights.info().map(|info| info.image[0]);
-    let sized = |options: ReadOptions, source: Source, side: Option<usize>| {
+    let sized = |options: ReadOptions<'static>, source: Source, side: Option<usize>| {
         let of_folder = recorded.filter(|_| source.is_folder());
         ReadOptions { side: side.or(of_folder).or(options.side), ..options }
     };
@@ -137,8 +137,13 @@ fn of_training(weights: &Path, info: &ModelInfo, side: Option<usize>) -> Result<
         let side = side.or(Some(info.image[0]));
         let load = |folder| data::load(source, folder, ReadOptions { side, ..options });
         let loaded = load(None).map_err(|error| format!("{trained}: {error}"))?;
-        let changed = || format!("{trained}, but the pictures there have changed since");
-        return Some(loaded).filter(is_it).ok_or_else(changed);
+        if is_it(&loaded) {
+            return Ok(loaded);
+        }
+        let run = weights.parent().unwrap_or(Path::new(""));
+        let changes = picture_list::changes(run, &loaded.dataset);
+        let changes = changes.map_or(String::new(), |changes| format!(": {changes}"));
+        return Err(format!("{trained}, but the pictures there have changed since{changes}"));
     }
     if dataset.files().is_none() {
         let other = || format!("{trained}, but this version of wgrad draws other {}", info.data);
@@ -159,7 +164,7 @@ fn of_training(weights: &Path, info: &ModelInfo, side: Option<usize>) -> Result<
 
 /// Returns the options with which a dataset is read to measure weights on it. A folder of pictures is divided as in the run
 /// of the weights, if their settings are beside them.
-fn read_options(weights: &Path, source: Source, n_classes: usize) -> ReadOptions {
+fn read_options(weights: &Path, source: Source, n_classes: usize) -> ReadOptions<'static> {
     if !source.is_folder() {
         return source.dataset().options(n_classes);
     }

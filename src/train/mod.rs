@@ -26,6 +26,7 @@
 //! | `fine_tuning.rs` | the settings that select which parameters a run trains |
 //! | `folder.rs`, `metrics.rs`, `logs.rs`, `tensorboard.rs` | the run folder and its files |
 //! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; resuming a run; running a step again to find a NaN |
+//! | `picture_list.rs` | the list of a run's pictures, and its differences |
 //! | `images.rs`, `evaluation.rs`, `predictions.rs`, `confusion.rs` | images, predictions, and their accuracy |
 //! | `grad_cam.rs` | [`Explainer`]: the positions of an image that speak for its predicted class |
 //! | `lr_find/` | the learning-rate finder |
@@ -73,6 +74,8 @@ pub mod lr_find;
 pub mod metrics;
 #[cfg(feature = "runs")]
 mod outcome;
+#[cfg(feature = "runs")]
+pub mod picture_list;
 #[cfg(feature = "runs")]
 pub mod predictions;
 #[cfg(feature = "runs")]

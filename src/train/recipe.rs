@@ -108,7 +108,7 @@ impl Recipe {
     }
 
     /// Returns the options with which the dataset is read.
-    pub fn read_options(&self) -> ReadOptions {
+    pub fn read_options(&self) -> ReadOptions<'static> {
         ReadOptions {
             seed: SHAPES_SEED,
             coarse: self.coarse.unwrap_or(false),
@@ -118,6 +118,7 @@ impl Recipe {
             background: self.background.map(|background| background.0),
             whole_pictures: self.random_resized_crop,
             progress: None,
+            stop: None,
         }
     }
 

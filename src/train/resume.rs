@@ -7,11 +7,13 @@ use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
 use super::recipe::Recipe;
 use super::units::{Classes, PerChannel};
-use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, screen};
+use super::{
+    ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, picture_list, screen,
+};
 use crate::Error;
 use crate::base::files::FileError;
 use crate::base::sorting::sort_by_key;
-use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
+use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source, Stop};
 use crate::nn::{ModelInfo, WeightsFile};
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
@@ -27,7 +29,7 @@ pub struct Resumed {
     pub folder: RunFolder,
     /// The settings.
     pub recipe: Recipe,
-    /// The dataset, with all images in memory.
+    /// The dataset.
     pub loaded: Loaded,
     /// The latest checkpoint; none if the run was stopped before its first checkpoint, and so begins anew.
     pub checkpoint: Option<CheckpointFile>,
@@ -35,14 +37,19 @@ pub struct Resumed {
     pub weights: Option<WeightsFile>,
 }
 
-/// Opens the folder of a run to resume it, and locks it if `locks`. `flags` are the settings of the command line. Only settings in [`FREE`] may
-/// differ from those of the run.
+/// Opens the folder of a run to resume it, and locks it if `locks`. `flags` are the settings of the command line. Only
+/// settings in [`FREE`] may differ from those of the run. `stop` ends the reading of pictures early.
 ///
 /// # Errors
 /// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
 /// has changed, or the folder has results but no checkpoint. [`TrainError::Checkpoint`] if the latest checkpoint is
 /// damaged.
-pub fn resume(path: &Path, flags: &Settings, locks: bool) -> Result<Resumed, Error> {
+pub fn resume(
+    path: &Path,
+    flags: &Settings,
+    locks: bool,
+    stop: Option<Stop<'_>>,
+) -> Result<Resumed, Error> {
     let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
     let (folder, file) = RunFolder::reopen(path, locks)?;
     let checkpoint =
@@ -52,7 +59,7 @@ pub fn resume(path: &Path, flags: &Settings, locks: bool) -> Result<Resumed, Err
         return Err(refused(NotResumed::NoCheckpoint { results }).into());
     }
     let mut settings = flags.clone().or(file.clone());
-    let loaded = load(&settings)?;
+    let loaded = load(&settings, stop)?;
     // A checkpoint has the weights, so the weights file that the run started from is not read again.
     let weights = match &checkpoint {
         Some(_) => None,
@@ -68,7 +75,8 @@ pub fn resume(path: &Path, flags: &Settings, locks: bool) -> Result<Resumed, Err
     refuse_differences(path, &recipe.to_toml(), &before, has_same == Some(true))?;
     if has_same == Some(false) {
         let found = loaded.dataset.description.clone();
-        return Err(refused(NotResumed::Images { found }).into());
+        let changes = picture_list::changes(path, &loaded.dataset);
+        return Err(refused(NotResumed::Images { changes, found }).into());
     }
     let (data, data_dir) = (recipe.data, recipe.data_dir.clone());
     if (file.data, &file.data_dir) != (Some(data), &data_dir) {
@@ -167,14 +175,15 @@ fn take_format(settings: &mut Settings, info: &ModelInfo) {
     }
 }
 
-/// Returns the dataset that the settings name, with its validation images held out.
+/// Returns the dataset that the settings name, with its validation images held out. `stop` ends the reading of pictures
+/// early.
 ///
 /// # Errors
 /// If the images cannot be read, or no training images are left beside the validation images.
-pub fn load(settings: &Settings) -> Result<Loaded, Error> {
+pub fn load(settings: &Settings, stop: Option<Stop<'_>>) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
     let options = Recipe::with_defaults(settings, source, None).read_options();
-    let options = ReadOptions { progress: Some(Progress(screen::decoded)), ..options };
+    let options = ReadOptions { progress: Some(Progress(screen::decoded)), stop, ..options };
     let mut loaded = data::load(source, settings.data_dir.as_deref(), options)?;
     if let Some(classes) = &settings.classes {
         name_classes(&mut loaded.dataset, classes)?;

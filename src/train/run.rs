@@ -24,7 +24,7 @@ use super::recipe::Recipe;
 use super::report_writer::ReportWriter;
 use super::schedule::Schedule;
 use super::stopwatch::Stopwatch;
-use super::{Logs, RunFolder, Trainer, screen};
+use super::{Logs, RunFolder, Trainer, picture_list, screen};
 use crate::Error;
 use crate::base::files::FileError;
 use crate::base::fingerprint::Fingerprint;
@@ -41,7 +41,7 @@ pub use error::{NotResumed, TrainError};
 pub struct Job<'a> {
     /// Every setting.
     pub recipe: &'a Recipe,
-    /// The dataset, with all images in memory.
+    /// The dataset.
     pub loaded: &'a Loaded,
     /// The device.
     pub device: &'a Device,
@@ -110,6 +110,10 @@ pub fn run(
         // The folder is created before the kernels are compiled, which may take minutes. A folder that cannot be
         // written then fails early.
         folder.create(job.recipe)?;
+    }
+    if resumed.is_none() {
+        let dataset = &job.loaded.dataset;
+        picture_list::write(folder.path(), dataset).inspect_err(|_| folder.remove())?;
     }
     // The epoch of the latest step. The run itself changes to the steps of its next epoch.
     let epoch = resumed.as_ref().map_or(0, |file| file.header.epoch_of_last_step());

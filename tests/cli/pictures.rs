@@ -195,6 +195,65 @@ fn a_run_on_whole_pictures_that_is_killed_ends_with_the_same_bits() {
     assert!(whole == resumed, "other bits");
 }
 
+/// A signal ends the first pass over the pictures, before there is anything to train.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_decoding_at_once_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    // Decoding all links takes minutes.
+    let (side, large) = (2500, path.join("large.png"));
+    write_png(&large, [side; 2], &vec![7; 3 * side * side]);
+    for ix in 0..4000 {
+        let class = path.join("pictures").join(["a", "b"][ix % 2]);
+        fs::create_dir_all(&class).expect("created");
+        std::os::unix::fs::symlink(&large, class.join(format!("{ix}.png"))).expect("linked");
+    }
+    let cache = path.join("cache/pictures");
+    let n_files = || fs::read_dir(&cache).map_or(0, Iterator::count);
+    for signal in ["-INT", "-TERM"] {
+        let mut child = command(path, &on_pictures(&[]))
+            .env("WGRAD_CACHE", path.join("cache"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        while n_files() == 0 {
+            assert!(child.try_wait().expect("it is ours").is_none(), "it ended early");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let begun = std::time::Instant::now();
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.expect("kill is everywhere").success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{signal}");
+        // An idle machine needs 0.1 s.
+        assert!(begun.elapsed().as_secs_f64() < 5.0, "{signal}: {:?}", begun.elapsed());
+        assert!(n_files() == 0 && !path.join("run").exists(), "{signal}: files are left");
+    }
+}
+
+#[test]
+fn a_run_whose_pictures_have_changed_names_them() {
+    let folder = folder_with_pictures();
+    let path = folder.path();
+    succeed(path, &on_pictures(&["--epochs=1"]));
+    fs::remove_file(path.join("run/summary.json")).expect("it was there");
+    let list = fs::read_to_string(path.join("run/pictures.csv")).expect("a list");
+    assert_eq!(list.lines().count(), 86, "{list}");
+    let line = "test/chat noir/001.png,test,chat noir,";
+    assert!(list.lines().any(|found| found.starts_with(line)), "{list}");
+    let train = path.join("pictures/train");
+    fs::copy(train.join("x/005.png"), train.join("x/new.png")).expect("copied");
+    fs::copy(train.join("y/006.png"), train.join("x/015.png")).expect("copied");
+    fs::remove_file(path.join("pictures/test/z/007.png")).expect("removed");
+    let changes = "1 picture was added (train/x/new.png), 1 picture was removed (test/z/007.png), 1 picture has other \
+                   contents (train/x/015.png)";
+    let resumed = with_cache(path, &["train", "--resume", "run"]);
+    assert_fails(&resumed, 1, &["the images are not those that the run began with: ", changes]);
+    let evaluated = with_cache(path, &["eval", "--weights=run", "--device=cpu"]);
+    assert_fails(&evaluated, 1, &["have changed since: ", changes]);
+}
+
 #[test]
 fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
     let folder = folder_with_pictures();

@@ -49,7 +49,7 @@ pub fn run(data: &[u8]) {
                 for (i, record) in records.enumerate() {
                     let label = u16::from(record[layout.label_ix]);
                     let image = &record[layout.n_label_bytes..];
-                    assert_eq!((split.labels[i], split.image(i)), (label, image));
+                    assert_eq!((split.labels[i], &*split.image(i)), (label, image));
                 }
             }
             Err(error) => assert!(!is_right, "a right file was refused: {error}"),

@@ -43,9 +43,19 @@ pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
     hint_of_files(&error.cause, error.dataset)
 }
 
-/// Returns the hint for an error in the files of a dataset; it is empty for a dataset without files.
+/// Returns the hint for an error in the files of a dataset. For a dataset without published files it is empty, unless the
+/// user has no permission.
 fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
-    let Some(files) = dataset.files() else { return String::new() };
+    let Some(files) = dataset.files() else {
+        return match error {
+            DataError::Unreadable { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                "give yourself permission to read it".to_string()
+            }
+            _ => String::new(),
+        };
+    };
     let again = match &files.archive {
         Some(archive) => {
             format!("unpack {} again, or download it again from {}", archive.name, files.page)
@@ -206,6 +216,7 @@ mod tests {
     use wgrad::data::Notice;
     use wgrad::data::cifar10::PAGE as CIFAR10_PAGE;
     use wgrad::data::fetch::Md5Sum;
+    use wgrad::data::pictures::PictureFolder;
     use wgrad::data::{Origin, Version};
 
     #[test]
@@ -236,6 +247,10 @@ mod tests {
             let hint = hint_of_files(&error, Source::CIFAR10.dataset());
             assert!(hint.contains(words), "{error}: {hint}");
         }
+        let folder = PictureFolder::at("pictures".as_ref()).expect("text");
+        let hint = hint_of_files(&unreadable(io::ErrorKind::PermissionDenied), folder);
+        assert_eq!(hint, "give yourself permission to read it");
+        assert_eq!(hint_of_files(&unreadable(io::ErrorKind::Other), folder), "");
     }
 
     #[test]

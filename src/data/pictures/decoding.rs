@@ -1,6 +1,6 @@
 //! Decodes pictures on all cores, unless a file of decoded pictures has them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::cache::{Cache, Entry, Stamp, Writer};
+use super::cache::{Cache, Entry, Key, Stamp, Writer};
 use super::error::PicturesError;
 use super::items::{Item, Part};
-use crate::base::fingerprint::Fingerprint;
 use crate::data::image_file::{MAX_PIXELS, bytes_of, decode_upright};
-use crate::data::{ImageSize, Progress};
+use crate::data::{ImageSize, Progress, Stop};
 
 /// The number of pictures that are decoded while the ones before are written.
 const CHUNK: usize = 128;
@@ -24,26 +23,24 @@ const PROGRESS: usize = 64;
 /// The pictures to decode.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
-    /// The folder of the dataset.
-    pub dir: &'a Path,
+    /// Everything on which all decoded pictures depend.
+    pub key: &'a Key,
     /// The folder of the files of decoded pictures; None to decode the pictures in each run.
     pub cache: Option<&'a Path>,
-    /// The pictures, in the order in which the file of decoded pictures has them.
+    /// The pictures, in any order.
     pub items: &'a [Item],
-    /// The number of rows and columns of the pictures.
-    pub side: usize,
-    /// The colour behind transparent pixels.
-    pub background: [u8; 3],
-    /// True if whole training pictures are decoded too.
+    /// True if whole pictures of the training part are decoded too.
     pub whole: bool,
     /// The function that is called while pictures are decoded.
     pub progress: Option<Progress>,
+    /// The function that ends the decoding early.
+    pub stop: Option<Stop<'a>>,
 }
 
 impl Request<'_> {
-    /// Returns true if the whole picture is requested.
-    fn is_whole(&self, item: &Item) -> bool {
-        self.whole && item.part == Part::Training
+    /// Returns the result of the request's `stop`.
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(|Stop(stop)| stop())
     }
 }
 
@@ -61,30 +58,66 @@ pub(super) struct Pictures {
 type Fresh = Result<(Entry, Vec<u8>, Vec<u8>), String>;
 
 /// Returns the pictures of a request. The file of decoded pictures in the cache folder is written anew if a picture was
-/// added, changed or removed, or the order has changed.
+/// added, changed or removed. Only the added and changed pictures are decoded.
 ///
 /// # Errors
-/// If the decoded pictures cannot be written to the disk.
+/// If the decoded pictures cannot be written to the disk. [`PicturesError::Interrupted`] if the request's `stop` returned
+/// true; the cache folder is then as before.
 pub(super) fn decode(request: Request) -> Result<Pictures, PicturesError> {
-    let path = request.cache.map(|folder| folder.join(file_name(request)));
-    let old = path.as_deref().and_then(|path| Cache::open(path, request.side));
-    let stamp = |item: &Item| Stamp::of(&request.dir.join(&item.file)).map_err(|e| e.to_string());
-    let stamps: Vec<Result<Stamp, String>> = request.items.par_iter().map(stamp).collect();
-    let kept = kept(request, old.as_ref(), &stamps);
-    let sources: Vec<Source> = kept.into_iter().zip(stamps).map(Source::from).collect();
-
-    let pictures = match old {
-        Some(cache) if is_current(&cache, &sources) => {
-            let place = |source: Source| match source {
-                Source::Kept(place) => Ok(place),
-                Source::File(_) => unreachable!("the file is current"),
-                Source::None(reason) => Err(reason),
-            };
-            Pictures { places: sources.into_iter().map(place).collect(), cache }
-        }
-        old => rewrite(request, path.as_deref(), old.as_ref(), &sources)?,
+    let path = request.cache.map(|folder| folder.join(request.key.file_name()));
+    let old = path.as_deref().and_then(|path| Cache::open(path, request.key));
+    let wanted = wanted(request);
+    let source = |wanted: &Wanted| {
+        (!request.is_stopped()).then(|| Source::of(request.key, wanted, old.as_ref()))
     };
-    Ok(pictures.with_reasons())
+    let sources: Option<Vec<Source>> = wanted.par_iter().map(source).collect();
+    let sources = sources.ok_or(PicturesError::Interrupted)?;
+
+    let mut reasons = HashMap::new();
+    for (wanted, source) in wanted.iter().zip(&sources) {
+        if let Source::None(reason) = source {
+            reasons.insert(wanted.path(), reason.clone());
+        }
+    }
+    let n_kept = sources.iter().filter(|source| matches!(source, Source::Kept(_))).count();
+    let is_current =
+        |old: &Cache| n_kept == old.entries.len() && n_kept + reasons.len() == sources.len();
+    let cache = match old {
+        Some(old) if is_current(&old) => old,
+        old => rewrite(request, old.as_ref(), &wanted, &sources, &mut reasons)?,
+    };
+    let place = |item: &Item| {
+        let path = item.file.as_os_str().as_encoded_bytes();
+        let Some(place) = cache.find(path) else { return Err(reasons[path].clone()) };
+        let entry = &cache.entries[place];
+        if entry.is_picture() { Ok(place) } else { Err(entry.reason.clone()) }
+    };
+    let places = request.items.iter().map(place).collect();
+    Ok(Pictures { cache, places })
+}
+
+/// A picture to decode.
+struct Wanted<'a> {
+    file: &'a Path,
+    /// True if the whole picture is decoded too.
+    is_whole: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn path(&self) -> &'a [u8] {
+        self.file.as_os_str().as_encoded_bytes()
+    }
+}
+
+/// Returns each picture of a request once, in the order of the bytes of their paths. A list may have a picture twice.
+fn wanted(request: Request<'_>) -> Vec<Wanted<'_>> {
+    let mut by_path = BTreeMap::new();
+    for item in request.items {
+        let wanted = Wanted { file: &item.file, is_whole: false };
+        let wanted = by_path.entry(wanted.path()).or_insert(wanted);
+        wanted.is_whole |= request.whole && item.part == Part::Training;
+    }
+    by_path.into_values().collect()
 }
 
 /// The origin of a picture's pixels.
@@ -97,67 +130,31 @@ enum Source {
     None(String),
 }
 
-impl From<(Option<usize>, Result<Stamp, String>)> for Source {
-    fn from(found: (Option<usize>, Result<Stamp, String>)) -> Self {
-        match found {
-            (_, Err(reason)) => Self::None(reason),
-            (Some(place), Ok(_)) => Self::Kept(place),
-            (None, Ok(stamp)) => Self::File(stamp),
-        }
+impl Source {
+    /// Returns the origin of a picture: the old file of decoded pictures if the picture has not changed.
+    fn of(key: &Key, wanted: &Wanted, old: Option<&Cache>) -> Self {
+        let stamp = match Stamp::of(&key.dir.join(wanted.file)) {
+            Ok(stamp) => stamp,
+            Err(error) => return Self::None(error.to_string()),
+        };
+        let kept = old.and_then(|old| {
+            let place = old.find(wanted.path())?;
+            let entry = &old.entries[place];
+            let is_complete = !entry.is_picture() || !wanted.is_whole || entry.has_whole();
+            (is_complete && entry.stamp == stamp).then_some(place)
+        });
+        kept.map_or(Self::File(stamp), Self::Kept)
     }
 }
 
-/// Returns the name of the file of decoded pictures: the hash of everything on which all pictures depend.
-fn file_name(request: Request) -> String {
-    let dir = request.dir.as_os_str().as_encoded_bytes();
-    let side = (request.side as u64).to_le_bytes();
-    format!("{}.pixels", Fingerprint::of([dir, &side[..], &request.background[..]]))
-}
-
-/// Returns the index in the old file of each picture that has not changed.
-fn kept(
+/// Writes the pictures to a new file. Adds the reasons why pictures cannot be read.
+fn rewrite<'a>(
     request: Request,
     old: Option<&Cache>,
-    stamps: &[Result<Stamp, String>],
-) -> Vec<Option<usize>> {
-    let Some(old) = old else { return vec![None; stamps.len()] };
-    let by_path: HashMap<&[u8], usize> =
-        old.entries.iter().enumerate().map(|(ix, entry)| (&entry.path[..], ix)).collect();
-    let mut next = 0;
-    let place = |(item, stamp): (&Item, &Result<Stamp, String>)| {
-        let path = item.file.as_os_str().as_encoded_bytes();
-        // A list may have a picture twice, so the next entry is compared before the others.
-        let is_next = old.entries.get(next).is_some_and(|entry| entry.path == path);
-        let found = if is_next { next } else { *by_path.get(path)? };
-        next = found + 1;
-        let entry = &old.entries[found];
-        let is_complete = !entry.is_picture() || !request.is_whole(item) || entry.has_whole();
-        (is_complete && stamp.as_ref() == Ok(&entry.stamp)).then_some(found)
-    };
-    request.items.iter().zip(stamps).map(place).collect()
-}
-
-/// Returns true if a file has exactly these pictures in this order.
-fn is_current(cache: &Cache, sources: &[Source]) -> bool {
-    let mut n = 0;
-    let is_next = |source: &Source| match source {
-        Source::Kept(place) => {
-            n += 1;
-            *place == n - 1
-        }
-        Source::File(_) => false,
-        Source::None(_) => true,
-    };
-    sources.iter().all(is_next) && n == cache.entries.len()
-}
-
-/// Writes the pictures to a new file.
-fn rewrite(
-    request: Request,
-    path: Option<&Path>,
-    old: Option<&Cache>,
+    wanted: &[Wanted<'a>],
     sources: &[Source],
-) -> Result<Pictures, PicturesError> {
+    reasons: &mut HashMap<&'a [u8], String>,
+) -> Result<Cache, PicturesError> {
     let all = sources.iter().filter(|source| matches!(source, Source::File(_))).count();
     let done = AtomicUsize::new(0);
     let report = |n: usize| {
@@ -167,86 +164,80 @@ fn rewrite(
             report(n, all);
         }
     };
-    let fresh = |(item, source): (&Item, &Source)| {
-        let Source::File(stamp) = source else { return None };
-        let fresh = fresh(request, item, *stamp);
+    let fresh = |(wanted, source): (&Wanted, &Source)| {
+        if request.is_stopped() {
+            return None;
+        }
+        let Source::File(stamp) = source else { return Some(None) };
+        let fresh = fresh(request.key, wanted, *stamp);
         report(done.fetch_add(1, Ordering::Relaxed) + 1);
-        Some(fresh)
+        Some(Some(fresh))
     };
-    let decoded = |sources: &[Source], items: &[Item]| -> Vec<Option<Fresh>> {
-        items.par_iter().zip(sources).map(fresh).collect()
+    // None if the decoding was stopped.
+    let decoded = |wanted: &[Wanted], sources: &[Source]| -> Option<Vec<Option<Fresh>>> {
+        wanted.par_iter().zip(sources).map(fresh).collect()
     };
-    let mut writer = Writer::create(path, sources.len(), request.side)?;
-    let mut places = Vec::with_capacity(sources.len());
-    let mut write = |sources: &[Source], pictures: Vec<Option<Fresh>>| {
-        for (source, fresh) in sources.iter().zip(pictures) {
-            places.push(match (source, old, fresh) {
+    let mut writer = Writer::create(request.cache, request.key, sources.len())?;
+    let mut write = |wanted: &[Wanted<'a>], sources: &[Source], pictures: Vec<Option<Fresh>>| {
+        for ((wanted, source), fresh) in wanted.iter().zip(sources).zip(pictures) {
+            match (source, old, fresh) {
                 (Source::Kept(place), Some(old), _) => {
                     let entry = &old.entries[*place];
-                    Ok(writer.push(entry.clone(), old.input(entry), old.whole(entry))?)
+                    writer.push(entry.clone(), old.input(entry), old.whole(entry))?;
                 }
-                (Source::None(reason), ..) => Err(reason.clone()),
-                (_, _, Some(Ok((entry, input, whole)))) => Ok(writer.push(entry, &input, &whole)?),
-                (_, _, Some(Err(reason))) => Err(reason),
-                (_, _, None) => unreachable!("a picture is kept or decoded"),
-            });
+                (_, _, Some(Ok((entry, input, whole)))) => writer.push(entry, &input, &whole)?,
+                (_, _, Some(Err(reason))) => {
+                    reasons.insert(wanted.path(), reason);
+                }
+                // The reason is known already.
+                _ => {}
+            }
         }
         Ok(())
     };
     report(0);
-    let mut chunks = sources.chunks(CHUNK).zip(request.items.chunks(CHUNK));
-    let mut next = || chunks.next().map(|(sources, items)| (sources, decoded(sources, items)));
+    let mut chunks = wanted.chunks(CHUNK).zip(sources.chunks(CHUNK));
+    let mut next =
+        || chunks.next().map(|(wanted, sources)| (wanted, sources, decoded(wanted, sources)));
     let mut current = next();
-    while let Some((sources, pictures)) = current {
+    while let Some((wanted, sources, pictures)) = current {
+        let pictures = pictures.ok_or(PicturesError::Interrupted)?;
         // One thread writes a chunk while the others decode the next one.
-        let (written, following) = rayon::join(|| write(sources, pictures), &mut next);
+        let (written, following) = rayon::join(|| write(wanted, sources, pictures), &mut next);
         written?;
         current = following;
     }
-    Ok(Pictures { cache: writer.finish()?, places })
+    writer.finish()
 }
 
 /// Reads and decodes a picture.
-fn fresh(request: Request, item: &Item, stamp: Stamp) -> Fresh {
-    let path = request.dir.join(&item.file);
+fn fresh(key: &Key, wanted: &Wanted, stamp: Stamp) -> Fresh {
+    let path = key.dir.join(wanted.file);
     let bytes = File::open(&path).and_then(bytes_of).map_err(|error| error.to_string())?;
     let bytes = bytes?;
     // A file that is just being written would be a damaged picture, or another one at the next reading.
     if bytes.len() as u64 != stamp.length || Stamp::of(&path).ok() != Some(stamp) {
         return Err("changed while it was read; read the folder again".to_string());
     }
-    let path = item.file.as_os_str().as_encoded_bytes().to_vec();
+    let path = wanted.path().to_vec();
     let entry = Entry { path, stamp, hash: Sha256::digest(&bytes).into(), ..Entry::default() };
-    let picture = match decode_upright(&bytes, request.background, MAX_PIXELS) {
+    let picture = match decode_upright(&bytes, key.background, MAX_PIXELS) {
         Ok(picture) => picture,
         Err(reason) => return Ok((Entry { reason, ..entry }, Vec::new(), Vec::new())),
     };
-    let input = picture.input(ImageSize { height: request.side, width: request.side, channels: 3 });
+    let input = picture.input(ImageSize { height: key.side, width: key.side, channels: 3 });
     let plane =
         |channel: usize| input.chunks_exact(input.len() / 3).nth(channel).unwrap_or_default();
     let sum = |of: fn(u64) -> u64| {
         [0, 1, 2].map(|channel| plane(channel).iter().map(|&byte| of(byte.into())).sum::<u64>())
     };
     let (sums, squares) = (sum(|byte| byte), sum(|byte| byte * byte));
-    let (size, whole) = match request.is_whole(item) {
-        true => picture.whole(request.side),
+    let (size, whole) = match wanted.is_whole {
+        true => picture.whole(key.side),
         false => (ImageSize { height: 0, width: 0, channels: 3 }, Vec::new()),
     };
     let whole_size = [size.height as u32, size.width as u32];
     Ok((Entry { whole_size, sums, squares, ..entry }, input, whole))
-}
-
-impl Pictures {
-    /// Returns the pictures with the reasons of the entries that have no pixels.
-    fn with_reasons(mut self) -> Self {
-        for place in &mut self.places {
-            let entry = place.as_ref().ok().map(|&place| &self.cache.entries[place]);
-            if let Some(entry) = entry.filter(|entry| !entry.is_picture()) {
-                *place = Err(entry.reason.clone());
-            }
-        }
-        self
-    }
 }
 
 #[cfg(test)]
@@ -258,24 +249,15 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("a.png");
         std::fs::write(&path, "text").expect("written");
-        let items =
-            [Item { file: "a.png".into(), key: Vec::new(), label: 0, part: Part::Training }];
-        let request = Request {
-            dir: root.path(),
-            cache: None,
-            items: &items,
-            side: 32,
-            background: [255; 3],
-            whole: false,
-            progress: None,
-        };
+        let key = Key { dir: root.path().into(), side: 32, background: [255; 3] };
+        let wanted = Wanted { file: "a.png".as_ref(), is_whole: false };
         let stamp = Stamp::of(&path).expect("there");
-        let (entry, ..) = fresh(request, &items[0], stamp).expect("read and not decoded");
+        let (entry, ..) = fresh(&key, &wanted, stamp).expect("read and not decoded");
         assert!(entry.reason.contains("neither PNG"), "{}", entry.reason);
         let earlier = Stamp { modified: stamp.modified - 1, ..stamp };
         let shorter = Stamp { length: 3, ..stamp };
         for stamp in [earlier, shorter] {
-            let reason = fresh(request, &items[0], stamp).expect_err("it changed");
+            let reason = fresh(&key, &wanted, stamp).expect_err("it changed");
             assert!(reason.contains("changed while it was read"), "{reason}");
         }
     }

@@ -11,6 +11,9 @@ use crate::base::units::thousands;
 /// The number of unreadable pictures that a message lists.
 const N_LISTED: usize = 20;
 
+/// The number of names that a line lists.
+const N_NAMED: usize = 3;
+
 /// The layouts of a folder, for messages.
 const LAYOUTS: &str = "put the pictures of a class into DIR/CLASS/, or into DIR/train/CLASS/, DIR/val/CLASS/ and \
                        DIR/test/CLASS/, or list them in DIR/train.csv with lines of `file,label`";
@@ -61,6 +64,10 @@ pub enum PicturesError {
         reason: String,
     },
 
+    /// The caller has stopped the decoding. Nothing was written.
+    #[error("the reading of the pictures was interrupted")]
+    Interrupted,
+
     /// The operating system cannot write the decoded pictures to the disk.
     #[error("{}: the decoded pictures cannot be written: {source}; free space on the disk, or name another folder with \
              $WGRAD_CACHE", path.shown())]
@@ -110,6 +117,16 @@ pub fn count(n: usize, thing: &str) -> String {
         (_, true) => "es",
     };
     format!("{} {thing}{ending}", thousands(n))
+}
+
+/// Returns the first of `n` names, as `a, b, c` or `a, b, c and 2 more`.
+pub fn first_few(names: impl Iterator<Item = String>, n: usize) -> String {
+    let named: Vec<String> = names.take(N_NAMED).collect();
+    let more = match n - named.len() {
+        0 => String::new(),
+        n => format!(" and {} more", thousands(n)),
+    };
+    named.join(", ") + &more
 }
 
 /// Returns a path and the number of further ones, as `a.png` or `a.png and 2 more`.

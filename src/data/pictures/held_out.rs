@@ -2,13 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-use super::items::{Item, Listing};
+use super::items::{Item, Listing, Part};
 use crate::data::HeldOut;
 
 /// The part that is held out if the folder has neither a validation part nor a test part, and no setting has a value.
 const DEFAULT: f64 = 0.1;
 
-/// Returns for each training picture whether it is held out.
+/// Returns for each picture whether it is held out. Only training pictures are.
 ///
 /// A picture is held out if the hash of its path is low. So a picture stays in its part when others are added, and each
 /// class loses about the same part of its pictures. Without a value in the settings, a class that would lose all its
@@ -18,23 +18,24 @@ const DEFAULT: f64 = 0.1;
 /// If the folder has a validation part of its own, or a class is left without a training picture. The error is a message
 /// about the folder.
 pub(super) fn choose(listing: &Listing, held_out: Option<HeldOut>) -> Result<Vec<bool>, String> {
-    let items = &listing.train;
-    let has_other_parts = listing.validation.is_some() || listing.test.is_some();
+    let n_train = listing.items.iter().filter(|item| item.part == Part::Training).count();
+    let (items, others) = listing.items.split_at(n_train);
+    let has_other_parts = listing.has_validation || listing.has_test;
     let value = held_out.unwrap_or(match has_other_parts {
         true => HeldOut::NONE,
         false => HeldOut::Part(DEFAULT),
     });
     if value == HeldOut::NONE {
-        return Ok(vec![false; items.len()]);
+        return Ok(vec![false; listing.items.len()]);
     }
-    if listing.validation.is_some() {
+    if listing.has_validation {
         return Err(format!(
             "has a validation part, so no training pictures are held out; leave out validation {value}, or remove the \
              validation part"
         ));
     }
     let hashes: Vec<u64> = items.iter().map(hash).collect();
-    let mut chosen = match value {
+    let mut chosen: Vec<bool> = match value {
         HeldOut::Part(part) => hashes.iter().map(|&hash| fraction(hash) < part).collect(),
         HeldOut::Number(n) => lowest(&hashes, n),
     };
@@ -52,6 +53,7 @@ pub(super) fn choose(listing: &Listing, held_out: Option<HeldOut>) -> Result<Vec
         let members: Vec<usize> = members().collect();
         members.into_iter().for_each(|ix| chosen[ix] = false);
     }
+    chosen.extend(others.iter().map(|_| false));
     Ok(chosen)
 }
 
@@ -80,7 +82,6 @@ fn lowest(hashes: &[u64], n: u64) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::items::Part;
     use super::*;
 
     fn listing(names: &[(&str, u16)]) -> Listing {
@@ -90,7 +91,7 @@ mod tests {
         };
         let n_classes = names.iter().map(|(_, label)| label + 1).max().unwrap_or_default();
         Listing {
-            train: names.iter().map(item).collect(),
+            items: names.iter().map(item).collect(),
             classes: (0..n_classes).map(|class| format!("class {class}")).collect(),
             ..Listing::default()
         }
@@ -123,7 +124,7 @@ mod tests {
         let all = many(100);
         let by_number = choose(&all, Some(HeldOut::Number(30))).unwrap();
         assert_eq!(by_number.iter().filter(|held| **held).count(), 30);
-        let hashes: Vec<u64> = all.train.iter().map(hash).collect();
+        let hashes: Vec<u64> = all.items.iter().map(hash).collect();
         let highest = (0..100).filter(|&ix| by_number[ix]).map(|ix| hashes[ix]).max().unwrap();
         assert!((0..100).all(|ix| by_number[ix] == (hashes[ix] <= highest)));
     }
@@ -135,9 +136,9 @@ mod tests {
             |listing: &Listing| choose(listing, None).unwrap().iter().filter(|held| **held).count();
         assert!((70..130).contains(&n(&all)), "{}", n(&all));
         assert_eq!(choose(&all, Some(HeldOut::NONE)).unwrap(), vec![false; 1000]);
-        all.test = Some(Vec::new());
+        all.has_test = true;
         assert_eq!(n(&all), 0);
-        all.validation = Some(Vec::new());
+        all.has_validation = true;
         assert!(choose(&all, Some(HeldOut::Part(0.1))).unwrap_err().contains("validation part"));
         assert!(choose(&all, Some(HeldOut::NONE)).is_ok());
     }
@@ -146,7 +147,7 @@ mod tests {
     fn a_class_without_training_pictures_is_an_error_unless_the_part_is_the_default() {
         // The hash of "1/x13.png", as a number from 0 to 1, is below 0.1.
         let two = listing(&[("a.png", 0), ("x13.png", 1)]);
-        assert!(fraction(hash(&two.train[1])) < DEFAULT, "{}", fraction(hash(&two.train[1])));
+        assert!(fraction(hash(&two.items[1])) < DEFAULT, "{}", fraction(hash(&two.items[1])));
         assert_eq!(choose(&two, None).unwrap(), [false, false]);
         let error = choose(&two, Some(HeldOut::Part(0.1))).unwrap_err();
         assert!(error.contains("class 1"), "{error}");

@@ -1,12 +1,9 @@
 //! The pictures of a dataset, before any picture is read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::error::Unreadable;
-
-/// The names of a validation part.
-pub(super) const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
 
 /// The parts of a dataset.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -14,6 +11,30 @@ pub(super) enum Part {
     Training,
     Validation,
     Test,
+}
+
+impl Part {
+    /// All parts, in their order.
+    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// Returns the part that a folder or a list of this name holds. Large and small letters are the same.
+    pub fn of_name(name: &OsStr) -> Option<Self> {
+        match &name.to_str()?.to_ascii_lowercase()[..] {
+            "train" | "training" => Some(Self::Training),
+            "val" | "valid" | "validation" => Some(Self::Validation),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of the part in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
 }
 
 /// A picture of the dataset.
@@ -25,19 +46,19 @@ pub(super) struct Item {
     pub key: Vec<u8>,
     /// The number of the class.
     pub label: u16,
-    /// The part of the dataset.
+    /// The part of the folder.
     pub part: Part,
 }
 
 /// The pictures of a folder in the order of the dataset.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// The training pictures, the held-out ones included.
-    pub train: Vec<Item>,
-    /// The pictures of the validation part; None if the folder has no such part.
-    pub validation: Option<Vec<Item>>,
-    /// The pictures of the test part; None if the folder has no such part.
-    pub test: Option<Vec<Item>>,
+    /// The pictures: those of the training part, then those of the validation part, then those of the test part.
+    pub items: Vec<Item>,
+    /// True if the folder has a validation part.
+    pub has_validation: bool,
+    /// True if the folder has a test part.
+    pub has_test: bool,
     /// The names of the classes.
     pub classes: Vec<String>,
     /// Files and folders that cannot be read.

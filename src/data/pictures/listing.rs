@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
-use super::error::{PicturesError, Unreadable, and_more};
-use super::items::{Found, Item, Listing, Part, PartOf, VALIDATION};
+use super::error::{PicturesError, Unreadable, and_more, first_few};
+use super::items::{Found, Item, Listing, Part, PartOf};
 use super::lists;
 use crate::base::shown::{Shown, escaped};
 use crate::data::DataError;
@@ -18,14 +18,22 @@ const MAX_CLASSES: usize = 65_535;
 /// Lists the pictures of a folder, which has one of the three layouts.
 ///
 /// # Errors
-/// If the folder cannot be listed, has no training pictures, or its classes are not those of a dataset.
+/// If there is no folder, it cannot be listed, has no training pictures, or its classes are not those of a dataset.
 pub(super) fn list(dir: &Path) -> Result<Listing, DataError> {
+    match dir.metadata() {
+        Ok(data) if data.is_dir() => {}
+        Ok(_) => return Err(DataError::NotAFolder { path: dir.to_path_buf() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PicturesError::NoFolder { dir: dir.to_path_buf() }.into());
+        }
+        Err(source) => return Err(DataError::Unreadable { path: dir.to_path_buf(), source }),
+    }
     let mut listing = Listing::default();
     let parts = match lists::find(dir)? {
         Some(parts) => parts,
         None => in_folders(dir, &mut listing)?,
     };
-    let is_list = parts.iter().any(|part| part.place.is_file());
+    let is_list = parts.iter().any(|part| !part.place.is_dir());
     number(dir, parts, is_list, &mut listing)?;
     Ok(listing)
 }
@@ -33,49 +41,42 @@ pub(super) fn list(dir: &Path) -> Result<Listing, DataError> {
 /// Returns the pictures of each part of a folder whose classes are folders.
 fn in_folders(dir: &Path, listing: &mut Listing) -> Result<Vec<PartOf>, DataError> {
     let folders = folders(dir)?;
-    let is_split = |name: &OsStr| name == "train" || name == "test" || is_validation(name);
-    let train = dir.join("train");
-    if train.is_dir() && !self::folders(&train)?.is_empty() {
-        let named: Vec<_> = folders.iter().filter(|name| is_validation(name)).collect();
-        if let [first, second, ..] = named[..] {
-            let (first, second) = (Path::new(first).shown(), Path::new(second).shown());
-            let reason =
-                format!("has two validation parts, {first} and {second}; remove one of them");
+    let mut parts: Vec<(Part, &OsString)> =
+        folders.iter().filter_map(|name| Some((Part::of_name(name)?, name))).collect();
+    // Parts in their order; the names of a part keep theirs.
+    parts.sort_by_key(|(part, _)| *part);
+    let training = parts.iter().take_while(|(part, _)| *part == Part::Training);
+    let mut is_divided = false;
+    for (_, name) in training {
+        is_divided |= !self::folders(&dir.join(name))?.is_empty();
+    }
+    if is_divided {
+        if let Some([(part, first), (_, second)]) =
+            parts.array_windows().find(|[(first, _), (second, _)]| first == second)
+        {
+            let (part, first, second) =
+                (part.name(), Path::new(first).shown(), Path::new(second).shown());
+            let reason = format!("has two {part} parts, {first} and {second}; remove one of them");
             return Err(PicturesError::Classes { dir: dir.to_path_buf(), reason }.into());
         }
-        let of_part = |name: &OsString| {
-            let part = match () {
-                () if name == "train" => Part::Training,
-                () if name == "test" => Part::Test,
-                () if is_validation(name) => Part::Validation,
-                () => return None,
-            };
-            Some((part, PathBuf::from(name)))
-        };
-        let others: Vec<_> = folders.iter().filter(|name| !is_split(name)).collect();
+        let others: Vec<_> = folders.iter().filter(|name| Part::of_name(name).is_none()).collect();
         if let Some(first) = others.first() {
             listing.warnings.push(format!(
-                "not read, because the training pictures are in the folder train: {} in {}",
+                "not read, because the training pictures are in the folder {}: {} in {}",
+                Path::new(parts[0].1).shown(),
                 and_more(Path::new(first), others.len() - 1),
                 dir.shown()
             ));
         }
-        let mut parts: Vec<_> = folders.iter().filter_map(of_part).collect();
-        parts.sort_by_key(|(part, _)| *part);
-        return parts
-            .into_iter()
-            .map(|(part, name)| of_folder(dir, part, &name, listing))
-            .collect();
+        let of_part =
+            |(part, name): (Part, &OsString)| of_folder(dir, part, name.as_ref(), listing);
+        return parts.into_iter().map(of_part).collect();
     }
-    if !folders.is_empty() && folders.iter().all(|name| is_split(name)) {
+    if !folders.is_empty() && parts.len() == folders.len() {
         let reason = "has no training part".to_string();
         return Err(PicturesError::NoPictures { dir: dir.to_path_buf(), reason }.into());
     }
     Ok(vec![of_folder(dir, Part::Training, Path::new(""), listing)?])
-}
-
-fn is_validation(name: &OsStr) -> bool {
-    VALIDATION.iter().any(|known| name == *known)
 }
 
 /// Returns the names of the folders in a folder that are not hidden, in the order of their bytes. Symbolic links are
@@ -133,9 +134,7 @@ fn of_folder(
         }
     }
     if part == Part::Training {
-        let warning =
-            |class| format!("{} holds no pictures, so it is no class", root.join(class).shown());
-        listing.warnings.extend(empty.into_iter().map(warning));
+        listing.warnings.extend(no_classes(&root, &empty));
     }
     if let Some(first) = loose.iter().min() {
         listing.warnings.push(format!(
@@ -146,6 +145,19 @@ fn of_folder(
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(PartOf { part, place: root, found })
+}
+
+/// Returns the warning about folders without pictures in the folder of the training pictures.
+fn no_classes(root: &Path, empty: &BTreeSet<OsString>) -> Option<String> {
+    let first = empty.first()?;
+    Some(match empty.len() {
+        1 => format!("{} holds no pictures, so it is no class", root.join(first).shown()),
+        n => format!(
+            "{n} folders in {} hold no pictures, so they are no classes: {}",
+            root.shown(),
+            first_few(empty.iter().map(|name| Path::new(name).shown()), n)
+        ),
+    })
 }
 
 /// Returns the bytes of a path with `/` between its parts, the same on every system.
@@ -209,11 +221,9 @@ fn number(
             };
             items.push(Item { file, key, label, part });
         }
-        match part {
-            Part::Training => listing.train = items,
-            Part::Validation => listing.validation = Some(items),
-            Part::Test => listing.test = Some(items),
-        }
+        listing.has_validation |= part == Part::Validation;
+        listing.has_test |= part == Part::Test;
+        listing.items.extend(items);
     }
     listing.classes = names.iter().map(|name| escaped(&text_of(name)).into_owned()).collect();
     Ok(())

@@ -1,11 +1,11 @@
 //! Datasets of the user's own pictures, in folders or in lists.
 //!
 //! ```text
-//! listing, lists --> held_out --> decoding <--> cache --> reading: the Dataset
+//! listing, lists --> held_out, division --> decoding <--> cache --> reading: the Dataset
 //! ```
 //!
 //! * `listing` finds the pictures of the folder, their classes and parts; `lists` reads `train.csv`;
-//! * `held_out` chooses the pictures for validation by the hashes of their paths;
+//! * `held_out` chooses the pictures for validation by the hashes of their paths, and `division` divides the pictures;
 //! * `decoding` decodes pictures on all cores, unless the mapped file of `cache` has them;
 //! * `reading` makes the dataset: splits, mean and standard deviation, fingerprints;
 //! * `survey` reads all pictures for a report on the folder.
@@ -21,6 +21,7 @@ use crate::base::files;
 
 mod cache;
 mod decoding;
+mod division;
 mod error;
 mod held_out;
 mod items;
@@ -31,8 +32,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use error::count;
-pub use error::{PicturesError, Unreadable};
+pub use error::{PicturesError, Unreadable, count, first_few};
 pub use survey::{Survey, Surveyed, crosses_classes, crosses_parts, upright};
 
 /// The mean of each channel of ImageNet's training images, for pixels in 0..=1.

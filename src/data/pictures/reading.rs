@@ -1,14 +1,14 @@
 //! The dataset of a folder of pictures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::cache::{Cache, Entry};
+use super::cache::{Cache, Entry, Key};
 use super::decoding::{Pictures, Request, decode};
+use super::division::divided;
 use super::error::{PicturesError, Unreadable, count};
 use super::items::{Item, Listing, Part};
-use super::listing::list;
-use super::{PictureFolder, SIDE, held_out};
+use super::{PictureFolder, SIDE};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::shown::Shown;
 use crate::base::units::thousands;
@@ -30,48 +30,31 @@ pub(super) fn read(
     cache: Option<&Path>,
 ) -> Result<Dataset, DataError> {
     let dir = folder.path();
-    if !dir.exists() {
-        return Err(PicturesError::NoFolder { dir }.into());
-    }
-    if !dir.is_dir() {
-        return Err(DataError::NotAFolder { path: dir });
-    }
-    let mut listing = list(&dir)?;
-    let of_classes = |reason| PicturesError::Classes { dir: dir.clone(), reason };
-    let is_held_out = held_out::choose(&listing, options.held_out).map_err(of_classes)?;
-    if options.held_out.is_none()
-        && listing.validation.is_none()
-        && listing.test.is_none()
-        && !is_held_out.contains(&true)
-    {
-        listing.warnings.push(format!(
-            "{} has too few pictures to hold some out, so no picture tests the network",
-            dir.shown()
-        ));
-    }
-    let (items, origins) = in_order(&mut listing, &is_held_out);
+    let (mut listing, parts) = divided(&dir, options.held_out)?;
+    let items = std::mem::take(&mut listing.items);
 
     let side = options.side.unwrap_or(SIDE);
+    let background = options.background.unwrap_or(Background::default().0);
     let request = Request {
-        dir: &dir,
+        key: &Key { dir: dir.clone(), side, background },
         cache,
         items: &items,
-        side,
-        background: options.background.unwrap_or(Background::default().0),
         whole: options.whole_pictures,
         progress: options.progress,
+        stop: options.stop,
     };
     let Pictures { cache, places } = decode(request)?;
     report_unreadable(&dir, &items, &places, options.skip_bad, &mut listing)?;
-    let readable = |((item, place), origin): ((Item, Result<usize, String>), (Part, usize))| {
-        Some(Readable { item, place: place.ok()?, origin })
+    let readable = |((item, place), part): ((Item, Result<usize, String>), Part)| {
+        Some(Readable { item, place: place.ok()?, part })
     };
-    let read: Vec<Readable> =
-        items.into_iter().zip(places).zip(origins).filter_map(readable).collect();
-    check_classes(&read, &listing.classes).map_err(of_classes)?;
+    let in_folder: Vec<Readable> =
+        items.into_iter().zip(places).zip(parts).filter_map(readable).collect();
+    check_classes(&in_folder, &listing.classes)
+        .map_err(|reason| PicturesError::Classes { dir: dir.clone(), reason })?;
+    let part = |part| in_folder.iter().filter(move |picture| picture.part == part);
 
     let size = ImageSize { height: side, width: side, channels: 3 };
-    let part = |part| read.iter().filter(move |picture| picture.item.part == part);
     let split = |which| {
         split(
             &cache,
@@ -80,9 +63,7 @@ pub(super) fn read(
             options.whole_pictures && which == Part::Training,
         )
     };
-    let [train, validation, test] = [Part::Training, Part::Validation, Part::Test].map(split);
-    let mut in_folder: Vec<&Readable> = read.iter().collect();
-    in_folder.sort_by_key(|picture| picture.origin);
+    let [train, validation, test] = Part::ALL.map(split);
     let Listing { classes, mut warnings, .. } = listing;
     let (mean, standard_deviation) = mean_and_deviation(
         part(Part::Training).map(|p| &cache.entries[p.place]),
@@ -93,8 +74,10 @@ pub(super) fn read(
         name: folder.name(),
         description: description(&dir, [&train, &validation, &test].map(Split::len), classes.len()),
         spec: ImageSpec { size, classes, mean, standard_deviation },
-        whole: Some(fingerprint(&cache, in_folder, |picture| picture.origin.0)),
-        known: Some(fingerprint(&cache, &read, |picture| picture.item.part)),
+        whole: Some(fingerprint(&cache, &in_folder, |picture| picture.item.part)),
+        known: Some(fingerprint(&cache, Part::ALL.into_iter().flat_map(part), |picture| {
+            picture.part
+        })),
         dir: Some(dir),
         train,
         validation,
@@ -108,30 +91,8 @@ struct Readable {
     item: Item,
     /// The index of its entry in the file of decoded pictures.
     place: usize,
-    /// The part that the picture has in the folder, and its position in this part.
-    origin: (Part, usize),
-}
-
-/// Takes all pictures out of a listing and returns them in the order training, validation, test. Held-out pictures become
-/// validation pictures. The second list has for each picture the part in the folder, and the position in this part.
-fn in_order(listing: &mut Listing, is_held_out: &[bool]) -> (Vec<Item>, Vec<(Part, usize)>) {
-    let train = std::mem::take(&mut listing.train);
-    let others = [listing.validation.take(), listing.test.take()].into_iter().flatten();
-    let numbered = |items: Vec<Item>| items.into_iter().enumerate().collect::<Vec<_>>();
-    let mut all = numbered(train);
-    all.iter_mut().zip(is_held_out).filter(|(_, held)| **held).for_each(|((_, item), _)| {
-        item.part = Part::Validation;
-    });
-    let n_train = all.len();
-    all.extend(others.flat_map(numbered));
-    let with_origin = |(ix, (rank, item)): (usize, (usize, Item))| {
-        let origin = if ix < n_train { Part::Training } else { item.part };
-        (item, (origin, rank))
-    };
-    let mut all: Vec<_> = all.into_iter().enumerate().map(with_origin).collect();
-    // The sort keeps the order of the folder in each part.
-    all.sort_by_key(|(item, _)| item.part);
-    all.into_iter().unzip()
+    /// The part of the dataset. A held-out picture is a validation picture.
+    part: Part,
 }
 
 /// Adds a warning about pictures that cannot be read and are left out.
@@ -170,7 +131,7 @@ fn report_unreadable(
 /// Tests that each class has a training picture.
 fn check_classes(read: &[Readable], classes: &[String]) -> Result<(), String> {
     let mut n_of_class = vec![0; classes.len()];
-    let training = read.iter().filter(|picture| picture.item.part == Part::Training);
+    let training = read.iter().filter(|picture| picture.part == Part::Training);
     training.for_each(|picture| n_of_class[usize::from(picture.item.label)] += 1);
     match n_of_class.iter().position(|n| *n == 0) {
         Some(class) => Err(format!(
@@ -184,26 +145,19 @@ fn check_classes(read: &[Readable], classes: &[String]) -> Result<(), String> {
 /// Returns a split of these pictures, in this order.
 fn split(cache: &Cache, size: ImageSize, pictures: Vec<&Readable>, has_whole: bool) -> Split {
     let entries = || pictures.iter().map(|picture| &cache.entries[picture.place]);
-    let n_bytes = size.n_bytes();
-    let start = entries().next().map_or(0, |entry| entry.input as usize);
-    let is_one_range =
-        entries().zip(0..).all(|(entry, ix)| entry.input as usize == start + ix * n_bytes);
-    let images = match is_one_range {
-        true => Pixels::Mapped(Arc::clone(&cache.map), start..start + pictures.len() * n_bytes),
-        // A picture between them can be decoded and nevertheless is left out.
-        false => Pixels::Memory(entries().flat_map(|entry| cache.input(entry)).copied().collect()),
-    };
+    let pixels = || Pixels::Mapped(Arc::clone(&cache.map));
     let place = |entry: &Entry| {
         let [height, width] = entry.whole_size.map(|length| length as usize);
         (entry.whole as usize, ImageSize { height, width, channels: 3 })
     };
-    let stored = has_whole.then(|| {
-        let pixels = Pixels::Mapped(Arc::clone(&cache.map), 0..cache.map.len());
-        Stored::new(pixels, entries().map(place).collect())
-    });
-    let files: Vec<PathBuf> = pictures.iter().map(|picture| picture.item.file.clone()).collect();
+    let starts = entries().map(|entry| entry.input as usize).collect();
     let labels = pictures.iter().map(|picture| picture.item.label).collect();
-    Split { size, images, labels, stored, files }
+    Split {
+        stored: has_whole.then(|| Stored::new(pixels(), entries().map(place).collect())),
+        files: pictures.iter().map(|picture| picture.item.file.clone()).collect(),
+        hashes: entries().map(|entry| entry.hash).collect(),
+        ..Split::at(size, pixels(), starts, labels)
+    }
 }
 
 /// Returns mean and standard deviation of each channel, for pixels in 0..=1. The sums over the pixels are exact.

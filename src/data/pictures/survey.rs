@@ -8,15 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::error::{PicturesError, Unreadable};
-use super::held_out;
+use super::division::divided;
+use super::error::Unreadable;
 use super::items::{Item, Listing, Part};
-use super::listing::list;
 use crate::data::image_file::{self, Background, MAX_PIXELS, bytes_of, decode_upright};
 use crate::data::{DataError, ReadOptions};
-
-/// The number of parts: training, validation, test.
-const N_PARTS: usize = 3;
 
 /// A readable picture of a folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,32 +44,19 @@ pub struct Survey {
 
 impl Survey {
     /// The names of the parts.
-    pub const PARTS: [&str; N_PARTS] = ["training", "validation", "test"];
+    pub const PARTS: [&str; 3] = ["training", "validation", "test"];
 
     /// Reads all pictures of a folder. Parts and held-out pictures are those of a run with these options.
     ///
     /// # Errors
     /// If the folder does not hold pictures in one of the layouts.
     pub fn of(dir: &Path, options: ReadOptions) -> Result<Self, DataError> {
-        if !dir.is_dir() {
-            return match dir.exists() {
-                true => Err(DataError::NotAFolder { path: dir.to_path_buf() }),
-                false => Err(PicturesError::NoFolder { dir: dir.to_path_buf() }.into()),
-            };
-        }
-        let listing = list(dir)?;
-        let of_classes = |reason| PicturesError::Classes { dir: dir.to_path_buf(), reason };
-        let is_held_out = held_out::choose(&listing, options.held_out).map_err(of_classes)?;
-        let Listing { mut train, validation, test, classes, mut unreadable, warnings } = listing;
-        train.iter_mut().zip(is_held_out).filter(|(_, held)| *held).for_each(|(item, _)| {
-            item.part = Part::Validation;
-        });
-        let items: Vec<Item> =
-            [train, validation.unwrap_or_default(), test.unwrap_or_default()].concat();
+        let (listing, parts) = divided(dir, options.held_out)?;
+        let Listing { items, classes, mut unreadable, warnings, .. } = listing;
         let background = options.background.unwrap_or(Background::default().0);
         let (done, all) = (AtomicUsize::new(0), items.len());
-        let read = |item: &Item| {
-            let surveyed = read(dir, item, background);
+        let read = |(item, part): (&Item, Part)| {
+            let surveyed = read(dir, item, part, background);
             let n = done.fetch_add(1, Ordering::Relaxed) + 1;
             if let Some(progress) = options.progress
                 && (n.is_multiple_of(64) || n == all)
@@ -82,7 +65,7 @@ impl Survey {
             }
             surveyed.map_err(|reason| Unreadable { path: item.file.clone(), reason })
         };
-        let results: Vec<_> = items.par_iter().map(read).collect();
+        let results: Vec<_> = items.par_iter().zip(parts).map(read).collect();
         let mut pictures = Vec::with_capacity(results.len());
         for result in results {
             match result {
@@ -94,8 +77,8 @@ impl Survey {
     }
 
     /// Returns the number of readable pictures of each class in each part, in the order of [`Survey::PARTS`].
-    pub fn counts(&self) -> Vec<[usize; N_PARTS]> {
-        let mut counts = vec![[0; N_PARTS]; self.classes.len()];
+    pub fn counts(&self) -> Vec<[usize; 3]> {
+        let mut counts = vec![[0; 3]; self.classes.len()];
         for picture in &self.pictures {
             let part = Self::PARTS.iter().position(|part| *part == picture.part);
             counts[picture.class][part.expect("a part")] += 1;
@@ -156,16 +139,12 @@ pub fn upright(
     Ok((bytes, picture))
 }
 
-fn read(dir: &Path, item: &Item, background: [u8; 3]) -> Result<Surveyed, String> {
+fn read(dir: &Path, item: &Item, part: Part, background: [u8; 3]) -> Result<Surveyed, String> {
     let (bytes, picture) = upright(dir, &item.file, background)?;
     Ok(Surveyed {
         file: item.file.clone(),
         class: item.label.into(),
-        part: match item.part {
-            Part::Training => "training",
-            Part::Validation => "validation",
-            Part::Test => "test",
-        },
+        part: part.name(),
         size: picture.size,
         hash: Sha256::digest(&bytes).into(),
     })

@@ -193,7 +193,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
         let rate = LEARNING_RATE * (1.0 - epoch as f32 / N_EPOCHS as f32) / 20.0;
         for i in crate::data::batches::epoch_order(0, epoch, train.len()) {
             let image = train.image(i as usize);
-            let mut step = scores_of(&weights, image);
+            let mut step = scores_of(&weights, &image);
             let highest = step[..N_CLASSES].iter().copied().fold(f32::MIN, f32::max);
             for score in &mut step {
                 *score = (*score - highest).exp();
@@ -204,7 +204,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
                 *value *= -rate / total;
             }
             step[usize::from(train.labels[i as usize])] += rate;
-            for (weights, &byte) in weights.iter_mut().zip(image) {
+            for (weights, &byte) in weights.iter_mut().zip(&*image) {
                 let x = normalise(byte);
                 for lane in 0..LANES {
                     weights[lane] += step[lane] * x - rate * WEIGHT_DECAY * weights[lane];
@@ -214,7 +214,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
     }
 
     let is_right = |i: &usize| {
-        let scores = scores_of(&weights, test.image(*i));
+        let scores = scores_of(&weights, &test.image(*i));
         let best = (0..N_CLASSES).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         best == Some(usize::from(test.labels[*i]))
     };

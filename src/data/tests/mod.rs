@@ -182,7 +182,7 @@ fn hashes_of_at_most_256_classes_are_those_of_earlier_versions() {
     let dataset = shapes::generate(0);
     let parts = [&dataset.train, &dataset.validation, &dataset.test].map(|split| {
         let labels: Vec<u8> = split.labels.iter().map(|&label| label as u8).collect();
-        (labels, &split.images)
+        (labels, split.images.to_vec())
     });
     let bytes = parts.iter().flat_map(|(labels, images)| [&labels[..], &images[..]]);
     assert_eq!(dataset.fingerprint(), crate::base::fingerprint::Fingerprint::of(bytes));
@@ -192,4 +192,20 @@ fn hashes_of_at_most_256_classes_are_those_of_earlier_versions() {
     let mut other = large.clone();
     other.train.labels[0] += 256;
     assert_ne!(large.fingerprint(), other.fingerprint());
+}
+
+#[test]
+fn labels_follow_the_names_of_the_classes() {
+    let mut dataset = shapes::generate(0);
+    let before = dataset.clone();
+    let names: Vec<String> = dataset.spec.classes.iter().rev().cloned().collect();
+    let names = [&["other".to_string()][..], &names].concat();
+    assert!(dataset.relabel(&names));
+    for (split, before) in [(&dataset.train, &before.train), (&dataset.test, &before.test)] {
+        assert!(split.labels.iter().zip(&before.labels).all(|(now, before)| now + before == 10));
+    }
+    assert_eq!(dataset.spec.classes, names);
+    let unchanged = dataset.clone();
+    assert!(!dataset.relabel(&names[1..4]));
+    assert_eq!((dataset.train, dataset.spec), (unchanged.train, unchanged.spec));
 }

@@ -141,7 +141,7 @@ fn cifar100_has_fine_and_coarse_labels_in_its_python_version() {
     for named in [root.path(), &dir] {
         let fine = load(named, NO_OPTIONS).unwrap().dataset;
         assert_eq!((&fine.train.labels[..], &fine.test.labels[..]), (&[99, 0, 42][..], &[64][..]));
-        assert_eq!(fine.train.image(2), [42; SIZE.n_bytes()]);
+        assert_eq!(*fine.train.image(2), [42; SIZE.n_bytes()]);
         assert!(fine.warnings[0].contains("train 3, test 1"), "{:?}", fine.warnings);
         assert_eq!(load(named, COARSE).unwrap().dataset.train.labels, [3, 19, 0]);
     }

@@ -137,11 +137,18 @@ pub enum NotResumed {
     #[error("{}", list(.0))]
     Settings(Vec<Difference>),
     /// The images have changed since the run began.
-    #[error("the images are not those that the run began with; found: {found}")]
+    #[error("the images are not those that the run began with{}; found: {found}", after_colon(.changes))]
     Images {
+        /// Pictures that were added, removed or changed, in words; none if they are unknown.
+        changes: Option<String>,
         /// Description of the images that were found.
         found: String,
     },
+}
+
+/// Returns a text behind a colon, if there is one.
+fn after_colon(text: &Option<String>) -> String {
+    text.as_ref().map_or(String::new(), |text| format!(": {text}"))
 }
 
 /// Returns the differences, separated by semicolons.

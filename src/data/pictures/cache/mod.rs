@@ -1,11 +1,12 @@
 //! A file of decoded pictures, which is mapped into memory.
 //!
 //! ```text
-//! header | inputs, one after another | whole pictures | records, one for each picture | texts of the records
+//! header | path of the folder | inputs, one after another | whole pictures | records, one for each picture | texts of the records
 //! ```
 //!
 //! An input is a picture of `side` rows and columns. A picture that cannot be decoded has a record without pixels. Only
-//! pictures that were training pictures of a run with a random resized crop are there as whole pictures.
+//! pictures from the training part of the folder are there as whole pictures, after a run with a random resized crop. So the
+//! file does not depend on the pictures that are held out. The pictures have the order of the bytes of their paths.
 //!
 //! A file is written under a temporary name and then renamed, so a process always maps a complete file, and never changes
 //! a file that another process has mapped. A file that is not complete, or whose records do not have the checksum in its
@@ -15,7 +16,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -23,12 +24,49 @@ use bytemuck::{Pod, Zeroable};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+use crate::base::fingerprint::Fingerprint;
+
+mod vanished;
 mod writer;
 
 pub(super) use writer::Writer;
 
 /// The first bytes of a file. The number is that of the format, and of the conversion of pictures.
-const MAGIC: [u8; 8] = *b"wgpics02";
+const MAGIC: [u8; 8] = *b"wgpics03";
+
+/// The ending of the name of a file.
+const ENDING: &str = "pixels";
+
+/// The ending of the name of a file that is being written.
+const TEMPORARY: &str = "wgrad-tmp";
+
+/// Everything on which all pictures of a file depend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Key {
+    /// The folder of the dataset.
+    pub dir: PathBuf,
+    /// The number of rows and columns of an input.
+    pub side: usize,
+    /// The colour behind transparent pixels.
+    pub background: [u8; 3],
+}
+
+impl Key {
+    /// Returns the name of the file: the hash of the key.
+    pub fn file_name(&self) -> String {
+        let dir = self.dir.as_os_str().as_encoded_bytes();
+        let side = (self.side as u64).to_le_bytes();
+        format!("{}.{ENDING}", Fingerprint::of([dir, &side[..], &self.background[..]]))
+    }
+
+    /// Returns the key of a file with this header, whose path of the folder is `dir`; None if the path is no UTF-8.
+    fn of(header: &Header, dir: Vec<u8>) -> Option<Self> {
+        let [red, green, blue, _] = header.background;
+        let dir = PathBuf::from(String::from_utf8(dir).ok()?);
+        let side = usize::try_from(header.side).ok()?;
+        Some(Self { dir, side, background: [red, green, blue] })
+    }
+}
 
 /// A picture in a file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -133,6 +171,10 @@ struct Header {
     magic: [u8; 8],
     /// The number of rows and columns of an input.
     side: u64,
+    /// The colour behind transparent pixels, and 0.
+    background: [u8; 4],
+    /// The number of bytes of the folder's path.
+    dir_length: u32,
     /// The number of records.
     n: u64,
     /// The first byte of the records; the records and their texts are the end of the file.
@@ -163,18 +205,23 @@ struct Record {
 pub(super) struct Cache {
     /// The bytes of the file.
     pub map: Arc<Mmap>,
-    /// The pictures, in the order of the file.
+    /// The pictures, in the order of the bytes of their paths; no two have the same path.
     pub entries: Vec<Entry>,
     /// The number of rows and columns of an input.
     side: usize,
 }
 
 impl Cache {
-    /// Maps a file; returns None if it is absent, incomplete or damaged, or has inputs of another size.
-    pub fn open(path: &Path, side: usize) -> Option<Self> {
+    /// Maps a file; returns None if it is absent, incomplete or damaged, or has another key.
+    pub fn open(path: &Path, key: &Key) -> Option<Self> {
         let map = map(&File::open(path).ok()?).ok()?;
-        let entries = entries(&map, side)?;
-        Some(Self { map: Arc::new(map), entries, side })
+        let entries = entries(&map, key)?;
+        Some(Self { map: Arc::new(map), entries, side: key.side })
+    }
+
+    /// Returns the index of the picture with this path.
+    pub fn find(&self, path: &[u8]) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok()
     }
 
     /// Returns the bytes of an input; none for a picture that was not decoded.
@@ -195,12 +242,15 @@ fn map(file: &File) -> io::Result<Mmap> {
     unsafe { Mmap::map(file) }
 }
 
-/// Returns the entries in the bytes of a file; None if the file is damaged.
-fn entries(file: &[u8], side: usize) -> Option<Vec<Entry>> {
+/// Returns the entries in the bytes of a file; None if the file is damaged or has another key.
+fn entries(file: &[u8], key: &Key) -> Option<Vec<Entry>> {
     let header: Header = bytemuck::pod_read_unaligned(file.get(..size_of::<Header>())?);
-    if header.magic != MAGIC || header.side != side as u64 || header.length != file.len() as u64 {
+    let dir = file.get(size_of::<Header>()..)?.get(..header.dir_length as usize)?;
+    let is_ours = header.magic == MAGIC && header.length == file.len() as u64;
+    if !is_ours || Key::of(&header, dir.to_vec()).as_ref() != Some(key) {
         return None;
     }
+    let side = key.side;
     let index = file.get(usize::try_from(header.index).ok()?..)?;
     if Sha256::digest(index)[..] != header.hash {
         return None;
@@ -229,6 +279,8 @@ fn entries(file: &[u8], side: usize) -> Option<Vec<Entry>> {
         let whole_end = entry.whole.checked_add(entry.whole_bytes())?;
         (input_end.max(whole_end) <= header.index).then_some(entry)
     };
-    let entries = records.chunks_exact(size_of::<Record>()).map(entry).collect::<Option<_>>()?;
-    texts.is_empty().then_some(entries)
+    let entries: Vec<Entry> =
+        records.chunks_exact(size_of::<Record>()).map(entry).collect::<Option<_>>()?;
+    let is_in_order = entries.is_sorted_by(|a, b| a.path < b.path);
+    (texts.is_empty() && is_in_order).then_some(entries)
 }

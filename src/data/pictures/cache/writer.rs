@@ -6,22 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use super::super::error::PicturesError;
-use super::{Cache, Entry, Header, MAGIC, Record, map, n_bytes};
-
-/// The ending of the names of files that are being written.
-const TEMPORARY: &str = "wgrad-tmp";
+use super::{Cache, Entry, Header, Key, MAGIC, Record, TEMPORARY, map, n_bytes, vanished};
 
 /// The bytes of pixels that are collected in memory before they are written.
 const BUFFER: usize = 16 << 20;
-
-/// The age at which the file of an interrupted process is removed.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -31,8 +24,7 @@ pub struct Writer {
     temporary: Option<PathBuf>,
     /// The final name; None for a file that is used once.
     target: Option<PathBuf>,
-    /// The number of rows and columns of an input.
-    side: usize,
+    key: Key,
     /// The inputs that are not written yet.
     inputs: Region,
     /// The whole pictures that are not written yet.
@@ -67,18 +59,20 @@ impl Region {
 }
 
 impl Writer {
-    /// Begins a file of at most `n` pictures that replaces `target`. If `target` is None or its folder cannot be written,
-    /// the file is in the system's folder for temporary files, and is used once.
+    /// Begins a file of at most `n` pictures in the folder `cache`, which replaces the file with the same key. If `cache` is
+    /// None or cannot be written, the file is in the system's folder for temporary files, and is used once. Files that no
+    /// run will read again are removed from `cache`.
     ///
     /// # Errors
     /// If no file can be written there either.
-    pub fn create(target: Option<&Path>, n: usize, side: usize) -> Result<Self, PicturesError> {
-        let in_cache = |target: &Path| {
-            fs::create_dir_all(target.parent()?).ok()?;
-            remove_abandoned(target);
-            Some((create_beside(target).ok()?, Some(target.to_path_buf())))
+    pub fn create(cache: Option<&Path>, key: &Key, n: usize) -> Result<Self, PicturesError> {
+        let in_cache = |cache: &Path| {
+            fs::create_dir_all(cache).ok()?;
+            vanished::remove(cache);
+            let target = cache.join(key.file_name());
+            Some((create_beside(&target).ok()?, Some(target)))
         };
-        let ((file, temporary), target) = match target.and_then(in_cache) {
+        let ((mut file, temporary), target) = match cache.and_then(in_cache) {
             Some(created) => created,
             None => {
                 let path = std::env::temp_dir().join("wgrad-pictures");
@@ -86,36 +80,37 @@ impl Writer {
                 (created.map_err(|source| PicturesError::Cache { path, source })?, None)
             }
         };
-        let start = size_of::<Header>() as u64;
+        let dir = key.dir.as_os_str().as_encoded_bytes();
+        let start = (size_of::<Header>() + dir.len()) as u64;
         let region = |at| Region { at, bytes: Vec::new() };
-        let (inputs, wholes) = (region(start), region(start + (n * n_bytes(side)) as u64));
-        Ok(Self {
+        let (inputs, wholes) = (region(start), region(start + (n * n_bytes(key.side)) as u64));
+        let written = file
+            .seek(SeekFrom::Start(size_of::<Header>() as u64))
+            .and_then(|_| file.write_all(dir));
+        let writer = Self {
             file,
             temporary: Some(temporary),
             target,
-            side,
+            key: key.clone(),
             inputs,
             wholes,
             entries: Vec::new(),
-        })
+        };
+        written.map_err(|source| writer.error(source))?;
+        Ok(writer)
     }
 
-    /// Appends a picture and returns its index. The places of the entry are replaced.
+    /// Appends a picture. The places of the entry are replaced. The paths of the pictures ascend.
     ///
     /// # Errors
     /// If the pixels cannot be written.
-    pub fn push(
-        &mut self,
-        entry: Entry,
-        input: &[u8],
-        whole: &[u8],
-    ) -> Result<usize, PicturesError> {
+    pub fn push(&mut self, entry: Entry, input: &[u8], whole: &[u8]) -> Result<(), PicturesError> {
         let (input, whole) = (self.inputs.push(input), self.wholes.push(whole));
         self.entries.push(Entry { input, whole, ..entry });
         if self.inputs.bytes.len() + self.wholes.bytes.len() > BUFFER {
             self.write().map_err(|source| self.error(source))?;
         }
-        Ok(self.entries.len() - 1)
+        Ok(())
     }
 
     /// Completes the file, gives it its final name and maps it.
@@ -132,16 +127,19 @@ impl Writer {
             self.temporary = None;
         }
         let entries = std::mem::take(&mut self.entries);
-        Ok(Cache { map: Arc::new(map), entries, side: self.side })
+        Ok(Cache { map: Arc::new(map), entries, side: self.key.side })
     }
 
     /// Writes everything that is not written yet, the header at last, and maps the file.
     fn complete(&mut self) -> io::Result<Mmap> {
         let index = self.index();
         self.write()?;
+        let [red, green, blue] = self.key.background;
         let header = Header {
             magic: MAGIC,
-            side: self.side as u64,
+            side: self.key.side as u64,
+            background: [red, green, blue, 0],
+            dir_length: self.key.dir.as_os_str().len() as u32,
             n: self.entries.len() as u64,
             index: self.wholes.at,
             length: self.wholes.at + index.len() as u64,
@@ -210,18 +208,7 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
         }
         created => created?,
     };
+    // The lock shows other processes that this one still writes. A file system without locks is no obstacle.
+    let _ = file.try_lock();
     Ok((file, path))
-}
-
-/// Removes the files that interrupted processes left beside `target` long ago. Failures are ignored.
-fn remove_abandoned(target: &Path) {
-    let entries = target.parent().and_then(|folder| fs::read_dir(folder).ok());
-    for entry in entries.into_iter().flatten().flatten() {
-        let is_temporary = entry.path().extension().is_some_and(|end| end == TEMPORARY);
-        let modified = entry.metadata().and_then(|data| data.modified()).ok();
-        let age = modified.and_then(|time| SystemTime::now().duration_since(time).ok());
-        if is_temporary && age.is_some_and(|age| age > ABANDONED) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }

@@ -47,7 +47,7 @@ impl Folder {
 
     /// Writes a picture of 32 x 32 pixels.
     fn draw(&self, file: impl AsRef<Path>, seed: u64) {
-        self.write(file, png(shapes::draw_train(seed, 1).image(0), [32, 32]));
+        self.write(file, png(&shapes::draw_train(seed, 1).image(0), [32, 32]));
     }
 
     fn read(&self, options: ReadOptions) -> Result<Dataset, DataError> {
@@ -61,7 +61,7 @@ impl Folder {
 }
 
 /// Options for pictures of 32 x 32 pixels, all in the training part.
-fn all_training() -> ReadOptions {
+fn all_training() -> ReadOptions<'static> {
     ReadOptions { side: Some(32), held_out: Some(HeldOut::NONE), ..ReadOptions::default() }
 }
 
