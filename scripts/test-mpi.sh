@@ -3,9 +3,9 @@
 #
 #   scripts/test-mpi.sh openmpi    (or mpich; without a name, the MPI of mpicc and mpirun)
 #
-# wgrad is compiled without optimization and in 16 parts, because these tests compute little. Each MPI has its own
+# wgrad is compiled with little optimization and in 16 parts, because these tests compute little. Each MPI has its own
 # build of wgrad: cargo compiles it again after a change of the MPI. All other crates are those of the usual build.
-# The program in target/release is then that of the tests, without optimization; cargo build puts the other back.
+# The program in target/release is then that of the tests, with little optimization; cargo build puts the other back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +16,6 @@ if ! (command -v "$MPICC" && command -v "$MPIRUN") >/dev/null; then
     exit 1
 fi
 
-quick=(--config 'profile.release.package.wgrad.opt-level=0' --config 'profile.release.package.wgrad.codegen-units=16')
+quick=(--config 'profile.release.package.wgrad.opt-level=1' --config 'profile.release.package.wgrad.codegen-units=16')
 cargo clippy --release --features mpi --lib --bins --test mpi -- -D warnings
 cargo test --release --features mpi --test mpi "${quick[@]}"

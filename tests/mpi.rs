@@ -38,16 +38,22 @@ fn launcher() -> String {
     env::var("MPIRUN").unwrap_or("mpirun".to_string())
 }
 
-/// Returns the command that starts `n` ranks of a case.
-fn command(launcher: &str, n: usize, case: &str, mark: &Path) -> Command {
+/// Returns the command that starts `n` ranks of a program.
+fn started_by(launcher: &str, n: usize, program: &Path) -> Command {
     let mut command = Command::new(launcher);
-    command.args(["-n", &n.to_string()]).arg(env::current_exe().expect("this program"));
-    command.args(["rank", "--exact", "--ignored", "--nocapture"]);
-    command.env(CASE, case).env(MARK, mark);
+    command.args(["-n", &n.to_string()]).arg(program);
     // Open MPI refuses the user root and more ranks than cores, and pins ranks to cores. MPICH ignores the variables.
     command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
     command.env("OMPI_MCA_hwloc_base_binding_policy", "none");
+    command
+}
+
+/// Returns the command that starts `n` ranks of a case.
+fn command(launcher: &str, n: usize, case: &str, mark: &Path) -> Command {
+    let mut command = started_by(launcher, n, &env::current_exe().expect("this program"));
+    command.args(["rank", "--exact", "--ignored", "--nocapture"]);
+    command.env(CASE, case).env(MARK, mark);
     command
 }
 
@@ -334,4 +340,117 @@ fn the_launcher_of_another_mpi_is_refused() {
     let output = command.output().expect("started");
     let text = text(&output);
     assert!(!output.status.success() && text.contains("it started 2 ranks, but "), "{text}");
+}
+
+/// Arguments of `wgrad train` for a short run on the images of [`folder_with_images`].
+const TRAIN: [&str; 11] = [
+    "train",
+    "--data-dir=data",
+    "--width=2",
+    "--epochs=2",
+    "--batch-size=24",
+    "--device=cpu",
+    "--ema=0.5",
+    "--max-lr=0.01",
+    "--rank-timeout=60s",
+    "--checkpoint-every=1",
+    "--clip-grad-norm=1",
+];
+
+/// Returns a folder with a small CIFAR-10 in `data`: 48 training and 13 test images of noise.
+fn folder_with_images() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    for (name, n) in [("data_batch_1.bin", 48), ("test_batch.bin", 13)] {
+        let byte = |at: usize| match at % 3073 {
+            0 => (at / 3073 % 10) as u8,
+            _ => (at * 7919 % 251) as u8,
+        };
+        let bytes: Vec<u8> = (0..n * 3073).map(byte).collect();
+        fs::write(data.join(name), bytes).expect("written");
+    }
+    folder
+}
+
+/// Returns the command that trains on `n` ranks; on one without a launcher.
+fn wgrad(n: usize, folder: &Path, more: &[&str]) -> Command {
+    let program = env!("CARGO_BIN_EXE_wgrad");
+    let mut command = match n {
+        1 => Command::new(program),
+        _ => started_by(&launcher(), n, Path::new(program)),
+    };
+    command.current_dir(folder).args(more).env("WGRAD_OFFLINE", "1");
+    command
+}
+
+/// Runs `wgrad` on `n` ranks, which must succeed, and returns everything that it printed.
+fn succeeds(n: usize, folder: &Path, more: &[&str]) -> String {
+    let output = wgrad(n, folder, more).output().expect("a launcher");
+    let text = text(&output);
+    assert!(output.status.success(), "{n} ranks: {text}");
+    text
+}
+
+#[test]
+fn a_run_on_any_number_of_ranks_has_the_weights_of_one() {
+    let folder = folder_with_images();
+    let path = folder.path();
+    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
+    for (shards, numbers) in [("8", &[1, 2, 3, 8][..]), ("12", &[1, 6])] {
+        for &n in numbers {
+            let out = format!("run-{shards}-{n}");
+            let more = ["--shards", shards, "--out", &out];
+            let text = succeeds(n, path, &[&TRAIN[..], &more].concat());
+            assert_eq!(text.matches("dataset ").count(), 1, "only rank 0 prints: {text}");
+            let first = format!("run-{shards}-1");
+            assert!(weights(&out) == weights(&first), "{shards} shards, {n} ranks: other weights");
+        }
+    }
+    let metrics = fs::read_to_string(path.join("run-8-3/metrics.jsonl")).expect("metrics");
+    assert!(metrics.contains("\"ranks\":3") && metrics.contains("exchanged_bytes"), "{metrics}");
+}
+
+/// The launcher is killed after the first checkpoint, and another number of ranks goes on to the same weights.
+#[cfg(unix)]
+#[test]
+fn a_run_goes_on_with_another_number_of_ranks() {
+    let folder = folder_with_images();
+    let path = folder.path();
+    let train = |out| [&TRAIN[..], &["--shards=8", "--epochs=40", "--out", out]].concat();
+    succeeds(1, path, &train("whole"));
+    let child = wgrad(2, path, &train("run")).stderr(Stdio::piped()).spawn().expect("a launcher");
+    let is_checkpoint = |entry: std::io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("checkpoint-"))
+    };
+    let found = || fs::read_dir(path.join("run")).is_ok_and(|mut all| all.any(is_checkpoint));
+    let begun = Instant::now();
+    while !found() && begun.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The launcher dies, and the ranks with it.
+    let killed = Command::new("kill").args(["-KILL", &child.id().to_string()]).status();
+    assert!(killed.expect("kill is everywhere").success());
+    child.wait_with_output().expect("it ends");
+    thread::sleep(Duration::from_secs(3));
+    let text = succeeds(3, path, &["train", "--resume", "run"]);
+    assert!(text.contains("resumed after step"), "{text}");
+    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
+    assert!(weights("run") == weights("whole"), "other weights");
+}
+
+#[test]
+fn runs_that_cannot_be_shared_are_refused_once() {
+    let folder = folder_with_images();
+    let path = folder.path();
+    let train = [&TRAIN[..], &["--shards=2", "--out=run"]].concat();
+    let refused = |n: usize, arguments: &[&str], message: &str| {
+        let output = wgrad(n, path, arguments).output().expect("a launcher");
+        let text = text(&output);
+        assert!(!output.status.success() && text.contains(message), "{text}");
+        assert_eq!(text.matches(message).count(), 1, "{text}");
+    };
+    refused(3, &train, "--shards 2: 3 ranks need at least as many shards; --shards 3 is enough");
+    refused(2, &["summary"], "this command runs on one rank");
+    assert!(!path.join("run").exists());
 }

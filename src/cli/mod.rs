@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
     };
     if world.size() > 1 && !matches!(cli.command, Command::Train(_)) {
         let alone = "this command runs on one rank; start it without mpirun or srun";
-        world.fail(alone, WRONG_USE);
+        world.refuse(alone, WRONG_USE);
     }
     if let Command::Train(args) = &cli.command {
         world.set_timeout(args.rank_timeout());

@@ -7,8 +7,6 @@ use wgrad::device::Device;
 use wgrad::distributed::{RANK_TIMEOUT, Ranks, World};
 use wgrad::train::{Resumed, resume, screen};
 
-use super::WrongUse;
-
 /// The flag for the wait for other ranks.
 #[derive(clap::Args)]
 pub struct RankArgs {
@@ -75,21 +73,19 @@ pub fn in_turns<T>(world: &World, work: impl FnOnce() -> T) -> T {
 }
 
 /// Checks that all ranks have the same version, recipe, images and step, and that there is a shard for each. A difference
-/// ends all ranks. Prints the devices of the ranks, and a warning if they are not alike.
-///
-/// # Errors
-/// [`WrongUse`] if there are more ranks than shards.
-pub fn check(world: &World, run: &Resumed, device: &Device) -> Result<(), WrongUse> {
+/// or a lack of shards ends all ranks. Prints the devices of the ranks, and a warning if they are not alike.
+pub fn check(world: &World, run: &Resumed, device: &Device) {
     if world.size() == 1 {
-        return Ok(());
+        return;
     }
     let (n_ranks, n_shards) = (world.size(), run.recipe.shards);
     if n_ranks > n_shards {
         let batch_size = run.recipe.batch_size;
         let fit = (n_ranks..=batch_size).find(|n| batch_size.is_multiple_of(*n));
-        let fit = fit.map_or(String::new(), |n| format!("; --shards {n} gives each at least one"));
-        let message = format!("{n_ranks} ranks share {n_shards} shards of a step{fit}");
-        return Err(WrongUse(message));
+        let fit = fit.map_or(String::new(), |n| format!("; --shards {n} is enough"));
+        let message =
+            format!("--shards {n_shards}: {n_ranks} ranks need at least as many shards{fit}");
+        world.refuse(&message, super::WRONG_USE);
     }
     let mut items = vec![("version", env!("CARGO_PKG_VERSION").to_string())];
     // The paths of the images and of the weights may differ from machine to machine; their contents may not.
@@ -118,7 +114,6 @@ pub fn check(world: &World, run: &Resumed, device: &Device) -> Result<(), WrongU
     let library = world.library().unwrap_or_default();
     let library = library.split(',').next().unwrap_or_default();
     let _ = screen::print(&format!("ranks     {n_ranks} over {library}: {}", devices.join("; ")));
-    Ok(())
 }
 
 /// Returns the processor features that choose among the kernels of matrix products.

@@ -107,7 +107,7 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
         let is_cpu = matches!(device, Device::Cpu(_));
         run.recipe.device = if is_cpu { "cpu" } else { "gpu" }.to_string();
     }
-    ranks::check(world, &run, &device)?;
+    ranks::check(world, &run, &device);
     let ranks = ranks::shared(world);
     let Resumed { mut folder, mut recipe, loaded, checkpoint, weights } = run;
 

@@ -86,11 +86,11 @@ pub(super) fn fail(error: &str, code: u8) -> ! {
 }
 
 /// Ends all ranks because of an error that all of them have found. Rank 0 prints it.
-pub(super) fn refuse(error: &str) -> ! {
+pub(super) fn refuse(error: &str, code: u8) -> ! {
     if WORLD.get().is_some_and(|world| world.rank() != 0) {
         thread::sleep(PATIENCE); // Rank 0 ends this rank meanwhile.
     }
-    fail(error, FAILED)
+    fail(error, code)
 }
 
 fn end_all(code: i32) -> ! {

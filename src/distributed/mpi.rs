@@ -158,8 +158,8 @@ impl Engine {
         failure::fail(error, code)
     }
 
-    pub(super) fn refuse(&self, error: &str) -> ! {
-        failure::refuse(error)
+    pub(super) fn refuse(&self, error: &str, code: u8) -> ! {
+        failure::refuse(error, code)
     }
 
     /// Ends the connection. All ranks must call it.

@@ -44,7 +44,7 @@ impl Engine {
         match *self {}
     }
 
-    pub(super) fn refuse(&self, _: &str) -> ! {
+    pub(super) fn refuse(&self, _: &str, _: u8) -> ! {
         match *self {}
     }
 

@@ -241,7 +241,7 @@ impl World {
     pub fn check(&self, items: &[(&str, String)]) {
         let Some(engine) = &self.engine else { return };
         if let Some(difference) = self.difference(items) {
-            engine.refuse(&difference);
+            engine.refuse(&difference, FAILED);
         }
     }
 
@@ -275,6 +275,14 @@ impl World {
                 eprintln!("error: {error}");
                 std::process::exit(code.into())
             }
+        }
+    }
+
+    /// Ends all ranks because of an error that every rank has. Rank 0 prints it; in a world of one, as [`World::fail`].
+    pub fn refuse(&self, error: &str, code: u8) -> ! {
+        match &self.engine {
+            Some(engine) => engine.refuse(error, code),
+            None => self.fail(error, code),
         }
     }
 
