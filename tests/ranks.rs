@@ -89,6 +89,38 @@ fn train(n_shards: usize, rank: Option<Rc<dyn Ranks>>) -> (Snapshot, [Metrics; 2
     (trainer.state.snapshot().expect("a copy"), [trained, evaluated])
 }
 
+/// Returns loss sum and correct predictions of the first weights on `n` test images.
+fn evaluate(n: usize, rank: Option<Rc<dyn Ranks>>) -> Metrics {
+    let mut config = StepConfig::new(ResNet9 { width: 2, classes: 10 }, 96);
+    config.update.n_shards = 3;
+    let device = Device::cpu(OpenOptions::default());
+    let mut trainer = Trainer::new(&device, &config, 3).expect("a trainer");
+    if let Some(rank) = rank {
+        trainer.share(rank);
+    }
+    let test = shapes::draw_test(0, n);
+    trainer.evaluate(&test, &|| false).expect("evaluated").expect("not stopped")
+}
+
+#[test]
+fn an_evaluation_on_any_number_of_ranks_has_the_bits_of_one() {
+    for n in [1000, 997] {
+        let expected = evaluate(n, None);
+        assert_eq!(expected.n_images, n as f64);
+        for n_ranks in [2, 3] {
+            thread::scope(|scope| {
+                for rank in ranks(n_ranks) {
+                    scope.spawn(move || {
+                        let got = evaluate(n, Some(Rc::new(rank)));
+                        assert_eq!(got.loss_sum.to_bits(), expected.loss_sum.to_bits());
+                        assert_eq!(got, expected, "{n} images on {n_ranks} ranks");
+                    });
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn training_on_any_number_of_ranks_has_the_bits_of_one() {
     for (n_shards, all) in [(8, &[2, 3, 8][..]), (12, &[5, 6])] {

@@ -251,6 +251,9 @@ fn device(run: &Run<'_>) -> String {
     if let Some((device, _)) = trained.filter(|(device, _)| *device != name) {
         facts.insert(0, ("trained on", device.to_string()));
     }
+    if let Some(ranks) = EpochMetrics::ranks(run.epochs) {
+        facts.push(("ranks", ranks));
+    }
     if let Device::Gpu(_) = run.device {
         // `run.device` has no details of its driver. The list of adapters has these details.
         let adapters = info::adapters();

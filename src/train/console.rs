@@ -202,6 +202,9 @@ impl<'a> Console<'a> {
             let file = file.shown();
             self.print(&format!("best      {file}: epoch {epoch}, chosen on the {set} images\n"));
         }
+        if let Some(ranks) = EpochMetrics::ranks(&outcome.epochs) {
+            self.print(&format!("ranks     {ranks}\n"));
+        }
         if let Some(notice) = &self.loaded.notice {
             self.print(&format!("{}\n", indent(&notice.to_string(), "note: ")));
         }

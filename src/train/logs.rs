@@ -140,7 +140,7 @@ mod tests {
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,0,2.0,,0.5,1000.0,e3b0c44298fc1c14");
+        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,0,2.0,,,,,0.5,1000.0,e3b0c44298fc1c14");
         assert_eq!(
             csv_line(&EpochMetrics { skipped_steps: 3, ..epoch(1) }).split(',').nth(8),
             Some("3")

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::fingerprint::Fingerprint;
+use crate::base::units::readable_bytes;
 use crate::ops::metrics::Metrics;
 
 /// The results of an epoch. The order of the fields is the order of the keys in the file.
@@ -78,6 +79,20 @@ impl EpochMetrics {
         if self.validation_accuracy.is_some() { "validation" } else { "test" }
     }
 
+    /// Returns a text about the ranks of the epochs, such as `4 ranks; waiting for the slowest took 12% of the time, and a
+    /// rank sent 151 MiB in an epoch`; none for a run on one.
+    pub fn ranks(epochs: &[Self]) -> Option<String> {
+        let last = epochs.last()?;
+        let (n, bytes) = (last.ranks?, last.exchanged_bytes.unwrap_or_default());
+        let shared = || epochs.iter().filter(|epoch| epoch.ranks.is_some());
+        let waited: f64 = shared().filter_map(|epoch| epoch.rank_wait_seconds).sum();
+        let all: f64 = shared().map(|epoch| epoch.seconds + epoch.eval_seconds).sum();
+        let (percent, sent) = (100.0 * waited / all, readable_bytes(bytes));
+        Some(format!(
+            "{n} ranks; waiting for the slowest took {percent:.0}% of the time, and a rank sent {sent} in an epoch"
+        ))
+    }
+
     /// Returns the epoch with the metrics of its evaluation, on validation images or on test images.
     pub(super) fn with_evaluation(mut self, metrics: &Metrics, on_validation: bool) -> Self {
         let (loss, accuracy) = (Some(metrics.loss()), Some(metrics.accuracy()));
@@ -124,6 +139,24 @@ impl EpochMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wait_for_ranks_is_a_part_of_the_time() {
+        let alone = EpochMetrics::example(1, 0.5);
+        assert_eq!(EpochMetrics::ranks(&[]), None);
+        assert_eq!(EpochMetrics::ranks(&[alone]), None);
+        let (ranks, bytes) = (Some(4), Some(3 << 20));
+        let shared = EpochMetrics {
+            ranks,
+            rank_wait_seconds: Some(0.5),
+            exchanged_bytes: bytes,
+            ..EpochMetrics::example(2, 0.5)
+        };
+        // The epoch has 2 s of training and 0.5 s of evaluation.
+        let text = EpochMetrics::ranks(&[alone, shared]).expect("a text");
+        assert!(text.starts_with("4 ranks; waiting for the slowest took 20% "), "{text}");
+        assert!(text.ends_with("a rank sent 3.0 MiB in an epoch"), "{text}");
+    }
 
     #[test]
     fn the_first_of_equally_good_epochs_is_the_best() {

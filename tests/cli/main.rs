@@ -14,6 +14,7 @@ mod rates;
 mod resume;
 mod runs;
 mod settings;
+mod shards;
 mod signals;
 mod support;
 mod weights;
