@@ -8,14 +8,14 @@ use super::support::*;
 fn a_run_over_shards_continues_with_the_same_bits() {
     let folder = folder_with_data();
     let path = folder.path();
-    let train = |more: &[&str]| tiny(&[&["--shards=4", "--epochs=3"], more].concat());
-    let output = wgrad(path, &train(&["--out=whole"]));
+    let shards = ["--shards=4", "--epochs=3"];
+    let output = wgrad(path, &tiny(&[&shards[..], &["--out=whole"]].concat()));
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("of 8 images in 4 shards; "), "{}", stdout(&output));
     let config = fs::read_to_string(path.join("whole/config.toml")).expect("settings");
     assert!(config.contains("shards = 4\n"), "{config}");
 
-    interrupt(path, &train(&["--checkpoint-every=1"]), " 1/3 ");
+    interrupt(path, &tiny(&[&shards[..], &["--checkpoint-every=1"]].concat()), " 1/3 ");
     let other = wgrad(path, &["train", "--resume=run", "--shards=2"]);
     assert_fails(&other, 1, &["shards", "4", "2"]);
     let resumed = wgrad(path, &["train", "--resume=run"]);
