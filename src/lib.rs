@@ -16,9 +16,9 @@
 //!
 //! `docs/tour.md` follows one batch through the modules.
 //!
-//! Without the feature `runs`, the library has no [`measure`], no [`report`] and no [`distributed::World`], and [`train`] has no training loop:
-//! only the steps, [`train::Trainer`] and [`train::Model`]. The library then uses no file, thread, clock or terminal,
-//! and compiles for a browser.
+//! Without the feature `runs`, the library has no [`measure`], no [`report`] and no [`distributed::World`], and
+//! [`train`] has no training loop: only the steps, [`train::Trainer`] and [`train::Model`]. The library then uses no
+//! file, thread, clock or terminal, and compiles for a browser.
 
 #![deny(unsafe_code)] // A module that needs unsafe code allows it, and states the reason.
 

@@ -411,6 +411,46 @@ fn a_run_on_any_number_of_ranks_has_the_weights_of_one() {
     assert!(metrics.contains("\"ranks\":3") && metrics.contains("exchanged_bytes"), "{metrics}");
 }
 
+/// Writes a picture of 8 x 8 pixels in one colour as BMP: 54 bytes of headers, then blue, green and red of each pixel.
+fn write_bmp(path: &Path, colour: [u8; 3]) {
+    let mut bytes = b"BM".to_vec();
+    for word in [54 + 192, 0, 54, 40, 8, 8, 24 << 16 | 1, 0, 192, 0, 0, 0, 0_u32] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(colour.repeat(64));
+    fs::write(path, bytes).expect("written");
+}
+
+/// A folder of pictures has a cache and a list of its pictures, which the first rank alone writes.
+#[test]
+fn a_run_on_pictures_has_the_weights_of_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    for class in 0..2 {
+        let pictures = path.join("pictures").join(["a", "b"][class]);
+        fs::create_dir_all(&pictures).expect("created");
+        for ix in 0..30 {
+            let colour = [8 * ix, 200 * class as u8, 255 - 8 * ix];
+            write_bmp(&pictures.join(format!("{ix}.bmp")), colour);
+        }
+    }
+    let train: Vec<_> =
+        TRAIN.iter().filter(|flag| !flag.starts_with("--data-dir")).copied().collect();
+    let more = ["--data=./pictures", "--image-size=32", "--shards=2", "--out"];
+    for (n, out) in [(2, "two"), (1, "one")] {
+        let arguments = [&train[..], &more, &[out]].concat();
+        let output = wgrad(n, path, &arguments).env("WGRAD_CACHE", path.join("cache")).output();
+        let output = output.expect("a launcher");
+        assert!(output.status.success(), "{n} ranks: {}", text(&output));
+    }
+    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
+    assert!(weights("one") == weights("two"), "other weights");
+    let list = fs::read_to_string(path.join("two/pictures.csv")).expect("a list");
+    assert_eq!(list.lines().count(), 61, "{list}");
+    let runs = fs::read_dir(path).expect("readable").count();
+    assert_eq!(runs, 4, "the pictures, their cache, and two runs");
+}
+
 /// The launcher is killed after the first checkpoint, and another number of ranks goes on to the same weights.
 #[cfg(unix)]
 #[test]

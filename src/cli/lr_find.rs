@@ -172,8 +172,7 @@ pub fn warn_of_disagreement(found: &Found) {
 }
 
 /// Runs the sweep over learning rates with a new network. The network has the weights of the file `weights`, or random
-/// weights without a file. The ranks share the steps. Returns None
-/// after an interruption.
+/// weights without a file. The ranks share the steps. Returns None after an interruption.
 pub fn find(
     device: &Device,
     recipe: &Recipe,

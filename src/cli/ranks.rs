@@ -64,10 +64,10 @@ pub fn in_turns<T>(world: &World, work: impl FnOnce() -> T) -> T {
     }
     if world.local_rank() == 0 {
         let result = work();
-        world.any(0);
+        world.barrier();
         result
     } else {
-        world.any(0);
+        world.barrier();
         work()
     }
 }

@@ -77,7 +77,7 @@ impl Args {
 
 /// Trains, and returns the exit code.
 pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
-    if args.tui {
+    if args.tui && world.is_first() {
         // This check comes first, because a download or a sweep below takes minutes.
         terminal::check()?;
     }
@@ -88,7 +88,20 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
             resumed(path, &args.settings.settings.clone(), &stop, is_first).map(Prepared::run)
         }
         None => prepared(args, &stop, is_first),
-    })?;
+    });
+    let prepared = match prepared {
+        Err(error) if super::is_interrupted(&error) => Prepared::Interrupted,
+        prepared => prepared?,
+    };
+    // If the ranks see other files, such as a run that only one of them finds, they must not part.
+    let outcomes = world.all_numbers(prepared.number());
+    if outcomes.contains(&Prepared::Interrupted.number()) {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
+    if outcomes.iter().any(|outcome| *outcome != outcomes[0]) {
+        let message = "the ranks see other states of the run; its folder must be on a file system that all share";
+        world.refuse(message, super::FAILED);
+    }
     let (mut run, find_lr) = match prepared {
         Prepared::Run { run, find_lr } => (*run, find_lr),
         Prepared::Interrupted => return Ok(ExitCode::from(super::INTERRUPTED)),
@@ -167,6 +180,15 @@ enum Prepared {
 }
 
 impl Prepared {
+    /// Returns the number of the kind of outcome, which must be the same on all ranks.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Run { .. } => 0,
+            Self::Finished(_) => 1,
+            Self::Interrupted => 2,
+        }
+    }
+
     /// Returns a run whose learning rate is known.
     fn run(run: Resumed) -> Self {
         Self::Run { run: Box::new(run), find_lr: false }

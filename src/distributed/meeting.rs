@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Exchange,
     Gather,
     Numbers,
+    Barrier,
     Finish,
 }
 
@@ -50,7 +51,8 @@ impl Meeting {
 
 /// Returns the name of an operation, given the number of its kind and its own number.
 pub(super) fn name(kind: u64, number: u64) -> String {
-    let names = ["an exchange", "a gather", "a gather of numbers", "the end of the run"];
+    let names =
+        ["an exchange", "a gather", "a gather of numbers", "a barrier", "the end of the run"];
     let kind = usize::try_from(kind).ok().and_then(|kind| names.get(kind)).unwrap_or(&"unknown");
     format!("{kind} (operation {number})")
 }

@@ -16,6 +16,11 @@ pub trait Ranks {
     /// Returns the bytes of every rank, in the order of ranks. The lengths may differ.
     fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>>;
 
+    /// Waits until all ranks have called it, however long one of them takes.
+    fn barrier(&self) {
+        self.all_gather(&[]);
+    }
+
     /// Returns the bits that are set on any rank.
     fn any(&self, bits: u64) -> u64 {
         let all = self.all_gather(&bits.to_le_bytes());

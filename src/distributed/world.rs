@@ -15,6 +15,9 @@ use super::{Launcher, Place, Ranks, Traffic, WorldError};
 /// The time after which a rank that does not answer ends the run, unless [`World::set_timeout`] sets another.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The limit of a wait for long work of one rank.
+const NO_LIMIT: Duration = Duration::MAX;
+
 /// All ranks of a run, as one rank sees them. The owner of the connection to the others: if it is dropped before
 /// [`World::finish`], all ranks end. Panics and the end of the process have the same effect.
 ///
@@ -236,6 +239,15 @@ impl World {
         self.all_numbers(number).into_iter().max().unwrap_or(number)
     }
 
+    /// Waits until all ranks have called it, however long one of them downloads, decodes or writes. A rank that dies ends
+    /// the others here, too.
+    pub fn barrier(&self) {
+        if let Some(engine) = &self.engine {
+            let (_, _, traffic) = self.meet_within(engine, Kind::Barrier, NO_LIMIT, |_| [0, 0]);
+            self.add(traffic);
+        }
+    }
+
     /// Compares named values, which must be equal on all ranks. A difference ends all ranks, and rank 0 prints the first
     /// item that differs, with the ranks.
     pub fn check(&self, items: &[(&str, String)]) {
@@ -260,7 +272,7 @@ impl World {
     /// code other than 0, its launcher ends the others at once.
     pub fn finish(mut self) {
         if let Some(engine) = self.engine.take() {
-            self.meet(&engine, Kind::Finish, |_| [0, 0]);
+            self.meet_within(&engine, Kind::Finish, NO_LIMIT, |_| [0, 0]);
             engine.close();
         }
     }
@@ -294,9 +306,19 @@ impl World {
         kind: Kind,
         words: impl Fn(usize) -> [u64; 2],
     ) -> (Meeting, Vec<[u64; 2]>, Traffic) {
+        self.meet_within(engine, kind, self.timeout, words)
+    }
+
+    fn meet_within(
+        &self,
+        engine: &Engine,
+        kind: Kind,
+        timeout: Duration,
+        words: impl Fn(usize) -> [u64; 2],
+    ) -> (Meeting, Vec<[u64; 2]>, Traffic) {
         let begun = Instant::now();
         let number = self.n_operations.replace(self.n_operations.get() + 1);
-        let meeting = Meeting { kind, number, timeout: self.timeout };
+        let meeting = Meeting { kind, number, timeout };
         let own = [kind as u64, number];
         let theirs = engine.meet(&meeting, |rank| {
             let [first, second] = words(rank);
@@ -339,6 +361,10 @@ impl Ranks for World {
 
     fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
         Self::all_gather(self, bytes)
+    }
+
+    fn barrier(&self) {
+        Self::barrier(self);
     }
 
     fn any(&self, bits: u64) -> u64 {

@@ -11,7 +11,8 @@ use std::time::Instant;
 use crate::data::Split;
 use crate::data::batches::{Batch, NextBatch};
 
-/// Batches in the order of their steps. [`Feed::next_batch`](NextBatch::next_batch) waits until the thread has filled the next one.
+/// Batches in the order of their steps. [`Feed::next_batch`](NextBatch::next_batch) waits until the thread has filled
+/// the next one.
 pub struct Feed {
     /// The filled batches, from the thread.
     filled: Receiver<Batch>,

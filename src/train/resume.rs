@@ -37,8 +37,9 @@ pub struct Resumed {
     pub weights: Option<WeightsFile>,
 }
 
-/// Opens the folder of a run to resume it, and locks it if `locks`. `flags` are the settings of the command line. Only
-/// settings in [`FREE`] may differ from those of the run. `stop` ends the reading of pictures early.
+/// Opens the folder of a run to resume it; the first rank locks it and writes into it. `flags` are the settings of the
+/// command line. Only settings in [`FREE`] may differ from those of the run. `stop` ends the reading of pictures
+/// early.
 ///
 /// # Errors
 /// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
@@ -47,11 +48,11 @@ pub struct Resumed {
 pub fn resume(
     path: &Path,
     flags: &Settings,
-    locks: bool,
+    is_first: bool,
     stop: Option<Stop<'_>>,
 ) -> Result<Resumed, Error> {
     let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
-    let (folder, file) = RunFolder::reopen(path, locks)?;
+    let (folder, file) = RunFolder::reopen(path, is_first)?;
     let checkpoint =
         Retention::latest(path)?.map(|path| CheckpointFile::read(&path)).transpose()?;
     let results = folder.results();
@@ -79,7 +80,7 @@ pub fn resume(
         return Err(refused(NotResumed::Images { changes, found }).into());
     }
     let (data, data_dir) = (recipe.data, recipe.data_dir.clone());
-    if (file.data, &file.data_dir) != (Some(data), &data_dir) {
+    if is_first && (file.data, &file.data_dir) != (Some(data), &data_dir) {
         // The images have moved. Later commands find them at their present path.
         let before = Recipe::with_defaults(&file, data, None);
         folder.write_config(&Recipe { data, data_dir, ..before })?;

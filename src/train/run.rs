@@ -111,7 +111,7 @@ pub fn run(
         // written then fails early.
         folder.create(job.recipe)?;
     }
-    if resumed.is_none() {
+    if job.is_first() && resumed.is_none() {
         let dataset = &job.loaded.dataset;
         picture_list::write(folder.path(), dataset).inspect_err(|_| folder.remove())?;
     }
@@ -278,7 +278,7 @@ impl Run<'_> {
         }
         if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
             self.epoch_watch.stop();
-            self.write_checkpoint()?;
+            self.write_checkpoint(is_asked_for)?;
             self.epoch_watch.start();
         }
         Ok(())

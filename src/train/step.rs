@@ -11,9 +11,9 @@
 //! Parts in parentheses are optional. With [`StepConfig::cache_features`], each step has two parts: the part in front
 //! of the first trained layer, which gives the same features of an image in every epoch, and the rest, which reads the
 //! features. With several shards ([`UpdateConfig::n_shards`]), a training step has two programs: the one computes and
-//! adds up the results of a shard, the other updates the state once for all shards. With averaged weights (`--ema`) there is a third step: the forward pass of
-//! training with the averaged weights. The running statistics of the averaged weights are the means of this step's
-//! batch statistics over several batches.
+//! adds up the results of a shard, the other updates the state once for all shards. With averaged weights (`--ema`)
+//! there is a third step: the forward pass of training with the averaged weights. The running statistics of the
+//! averaged weights are the means of this step's batch statistics over several batches.
 //!
 //! [`UpdateConfig`] records the part after the logits. All steps have the same parameters and statistics, so one
 //! session runs them on one state.

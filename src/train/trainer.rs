@@ -243,8 +243,8 @@ impl Trainer {
         })
     }
 
-    /// Runs a training step: each shard of this trainer, whose inputs `write` writes, and then the update. Returns the times of the nodes
-    /// if `is_timed`.
+    /// Runs a training step: each shard of this trainer, whose inputs `write` writes, and then the update. Returns the
+    /// times of the nodes if `is_timed`.
     fn run_step(
         &mut self,
         epoch: usize,

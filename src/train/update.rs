@@ -181,8 +181,8 @@ impl UpdateConfig {
         loss
     }
 
-    /// Adds the buffers of the optimizer, of the averages and of partial sums to the state of a tape that does not train. All steps of a
-    /// session share one state, so their tapes have the same buffers.
+    /// Adds the buffers of the optimizer, of the averages and of partial sums to the state of a tape that does not
+    /// train. All steps of a session share one state, so their tapes have the same buffers.
     pub(super) fn declare_state(&self, tape: &mut Tape) {
         tape.divide_into_shards(self.n_shards);
         tape.optimizer_state(self.optimizer.get().state());

@@ -45,8 +45,13 @@ impl Run<'_> {
             return Err(Stopped::Failed(error.into()));
         }
         let seconds = self.epoch_watch.seconds();
-        let of_ranks = self.traffic_of_epoch();
         let weights = self.trainer.state.weights()?;
+        let fingerprint =
+            Fingerprint::of_f32([&weights.parameters[..], &weights.running_statistics]);
+        let (of_ranks, are_equal) = self.traffic_of_epoch(fingerprint);
+        if !are_equal {
+            self.take_the_state_of_the_first_rank()?;
+        }
         let epoch = EpochMetrics {
             epoch: self.epoch + 1,
             lr: self.schedule.rate(self.n_steps().saturating_sub(1)),
@@ -64,24 +69,45 @@ impl Run<'_> {
             exchanged_bytes: self.job.ranks.map(|_| of_ranks.1),
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
-            weights: Fingerprint::of_f32([&weights.parameters[..], &weights.running_statistics]),
+            weights: fingerprint,
         };
         Ok(epoch.with_evaluation(&evaluated, !self.dataset.validation.is_empty()))
     }
 
-    /// Returns the largest number of seconds in which a rank has waited for others since the last call, and the bytes that
-    /// this rank has sent.
-    fn traffic_of_epoch(&mut self) -> (f64, u64) {
-        let Some(ranks) = self.job.ranks else { return (0.0, 0) };
+    /// Returns the largest number of seconds in which a rank has waited for others since the last call, the bytes that this
+    /// rank has sent, and whether the weights of all ranks have this fingerprint.
+    fn traffic_of_epoch(&mut self, weights: Fingerprint) -> ((f64, u64), bool) {
+        let Some(ranks) = self.job.ranks else { return ((0.0, 0), true) };
         let (seconds, bytes) = ranks.traffic();
         let own = seconds - self.traffic.0;
-        let all = ranks.all_gather(&own.to_le_bytes());
-        let seconds_of =
-            |bytes: &Vec<u8>| bytes.as_slice().try_into().map_or(0.0, f64::from_le_bytes);
-        let longest = all.iter().map(seconds_of).fold(0.0, f64::max);
+        let own = format!("{own} {weights}");
+        let all = ranks.all_gather(own.as_bytes());
+        let all: Vec<_> = all.iter().map(|of| String::from_utf8_lossy(of)).collect();
+        let parts: Vec<_> = all.iter().filter_map(|of| of.split_once(' ')).collect();
+        let seconds = parts.iter().filter_map(|(seconds, _)| seconds.parse().ok());
+        let longest = seconds.fold(0.0, f64::max);
+        let are_equal = parts.iter().all(|(_, of_rank)| *of_rank == parts[0].1);
         let sent = bytes - self.traffic.1;
         self.traffic = ranks.traffic();
-        (longest, sent)
+        ((longest, sent), are_equal)
+    }
+
+    /// Writes the state of the first rank on all ranks. Ranks on unlike devices round differently, and would otherwise
+    /// drift apart.
+    fn take_the_state_of_the_first_rank(&mut self) -> Result<(), Error> {
+        let Some(ranks) = self.job.ranks else { return Ok(()) };
+        screen::note(
+            "note: the ranks have other bits, as their devices differ; they go on with the weights of rank 0",
+        );
+        let snapshot = self.trainer.state.snapshot()?;
+        for (buffer, values) in Snapshot::BUFFERS.into_iter().zip(&snapshot.buffers) {
+            let own = if ranks.rank() == 0 { bytemuck::cast_slice(values) } else { &[][..] };
+            let of_first: Vec<f32> = bytemuck::pod_collect_to_vec(&ranks.all_gather(own)[0]);
+            if buffer != StateBuffer::Metrics {
+                self.trainer.state.session.write_state(buffer, &of_first)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the epoch's metrics, checkpoint and weights into the folder, and moves to the next epoch.
@@ -95,12 +121,13 @@ impl Run<'_> {
         (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
         let n_images = self.dataset.train.len();
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
-        let Some(logs) = &mut self.logs else { return Ok(()) };
+        let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
+        let Some(logs) = &mut self.logs else { return self.write_checkpoint(false) };
         go_on_without(self.folder.write_metrics(&self.epochs));
         go_on_without(logs.append(&epoch));
         // The checkpoint is written before the weights. If a folder has weights and no checkpoint, its checkpoints were
         // therefore removed or could not be written.
-        self.write_checkpoint()?;
+        self.write_checkpoint(is_asked_for)?;
         let weights = self.trainer.state.weights()?;
         let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];
         for file in files.into_iter().flatten() {
@@ -109,9 +136,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes a checkpoint, if this rank writes the files. Prints its path if the user requested the checkpoint.
-    pub(super) fn write_checkpoint(&mut self) -> Result<(), Error> {
-        let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
+    /// Writes a checkpoint, if this rank writes the files. Prints its path if the user requested the checkpoint, on whichever
+    /// rank, and withdraws the request.
+    pub(super) fn write_checkpoint(&mut self, is_asked_for: bool) -> Result<(), Error> {
+        self.job.checkpoint.store(false, Ordering::Relaxed);
         if !self.job.is_first() {
             return Ok(());
         }

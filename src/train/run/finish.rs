@@ -31,7 +31,7 @@ impl Run<'_> {
             Err(Stopped::Failed(error)) => return Err(error),
         };
         if ended == Ended::Interrupted {
-            self.write_checkpoint()?;
+            self.write_checkpoint(false)?;
         }
         if self.job.is_first() {
             self.save_weights()?;
@@ -142,7 +142,7 @@ impl Run<'_> {
             }
         };
         if let Some(ranks) = self.job.ranks {
-            ranks.any(0);
+            ranks.barrier();
         }
         error
     }

@@ -187,8 +187,8 @@ pub(super) fn initial_weights(
     Ok(weights)
 }
 
-/// Returns a trainer with these weights, or with new weights, for the steps of an epoch, from 0. On a GPU every kernel of the trainer has run once, so the
-/// first step of the run takes no longer than the others.
+/// Returns a trainer with these weights, or with new weights, for the steps of an epoch, from 0. On a GPU every kernel
+/// of the trainer has run once, so the first step of the run takes no longer than the others.
 pub(super) fn ready_trainer(
     job: &Job<'_>,
     epoch: usize,
