@@ -460,8 +460,10 @@ fn a_run_goes_on_with_another_number_of_ranks() {
     let train = |out| [&TRAIN[..], &["--shards=8", "--epochs=40", "--out", out]].concat();
     succeeds(1, path, &train("whole"));
     let child = wgrad(2, path, &train("run")).stderr(Stdio::piped()).spawn().expect("a launcher");
+    // A file that is being written has another ending.
     let is_checkpoint = |entry: std::io::Result<fs::DirEntry>| {
-        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("checkpoint-"))
+        let name = entry.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        name.is_ok_and(|name| name.starts_with("checkpoint-") && name.ends_with(".safetensors"))
     };
     let found = || fs::read_dir(path.join("run")).is_ok_and(|mut all| all.any(is_checkpoint));
     let begun = Instant::now();
