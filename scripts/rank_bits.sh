@@ -37,10 +37,12 @@ hash_of() {
 }
 
 # Compares R ranks with 1 rank, with the same settings.
+declare -A alone
 compare() {
     local what=$1 launcher=$2 program=$3 ranks=$4 expected found
     shift 4
-    expected=$(hash_of "" "$open_mpi" 1 "$@")
+    if [[ -z ${alone["$*"]:-} ]]; then alone["$*"]=$(hash_of "" "$open_mpi" 1 "$@"); fi
+    expected=${alone["$*"]}
     found=$(hash_of "$launcher" "$program" "$ranks" "$@")
     if [[ $expected == "$found" && $expected != failed* ]]; then
         echo "equal   $found  $what"
