@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `run.rs`, `run/` | the loop; a run's start (`start.rs`), an epoch's end (`epoch.rs`), a run's end (`finish.rs`) |
 //! | `trainer.rs` | [`Trainer`]: training on a dataset's pixels; each call is one step or one evaluation |
+//! | `shared.rs` | the work that a trainer shares with other ranks |
 //! | `evaluator.rs` | [`Evaluator`]: loss, accuracy and logits of given weights |
 //! | `model.rs` | [`Model`]: the main interface of the library, for arrays and networks of your own |
 //! | `state.rs` | [`TrainState`]: the owner of parameters, optimizer state, metrics and the count of steps |
@@ -39,6 +40,7 @@ pub mod features;
 mod loaded_step;
 mod model;
 pub mod schedule;
+mod shared;
 mod state;
 pub mod step;
 mod trainer;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::features::{Features, Images};
 use super::loaded_step::LoadedStep;
+use super::shared::{Shared, gather};
 use super::step::{self, Step, StepConfig};
 use super::{StepError, TrainState};
 use crate::Error;
@@ -13,7 +14,7 @@ use crate::data::Split;
 use crate::data::batches::NextBatch;
 use crate::device::{self, Device, LoadOptions, NodeTimes, Session};
 use crate::distributed::tree::{self, Carry};
-use crate::distributed::{Ranks, Reduction, Sums, part};
+use crate::distributed::{Ranks, part};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
@@ -39,16 +40,6 @@ pub struct Trainer {
     evaluation: LoadedStep,
     /// The step that measures running statistics for averaged weights; none if no weights are averaged.
     statistics: Option<LoadedStep>,
-}
-
-/// The ranks that share the shards of a step, and the buffers of their sum.
-struct Shared {
-    ranks: Rc<dyn Ranks>,
-    reduction: Reduction,
-    /// The sums that this rank has finished in the present step.
-    finished: Sums,
-    /// The total over all ranks: gradients, batch statistics, step metrics.
-    total: Vec<f32>,
 }
 
 impl Trainer {
@@ -108,9 +99,7 @@ impl Trainer {
     pub fn share(&mut self, ranks: Rc<dyn Ranks>) {
         let part = part(self.n_shards, ranks.rank(), ranks.size());
         self.carries = tree::carries(self.n_shards, part);
-        let total = vec![0.0; self.state.layout.n_reduced()];
-        let (reduction, finished) = (Reduction::default(), Sums::new());
-        self.shared = Some(Shared { ranks, reduction, finished, total });
+        self.shared = Some(Shared::new(ranks, self.state.layout.n_reduced()));
     }
 
     /// Ends the sharing: this trainer computes all shards again.
@@ -475,53 +464,6 @@ impl Trainer {
         let others = programs.map(|id| self.state.session.plan(id).own_bytes());
         first.unwrap_or_default() + others.sum::<u64>()
     }
-}
-
-impl Shared {
-    /// Copies a sum that this rank has finished from the device.
-    fn finish(&mut self, state: &mut TrainState, shards: Range<usize>) -> Result<(), Error> {
-        let mut sum = Vec::with_capacity(self.total.len());
-        for buffer in StateBuffer::REDUCED {
-            sum.extend(state.session.read_state(buffer)?);
-        }
-        self.finished.push((shards, sum));
-        Ok(())
-    }
-
-    /// Adds the sums of all ranks, and writes the total to the device.
-    fn reduce(&mut self, state: &mut TrainState, n_shards: usize) -> Result<(), Error> {
-        let Self { ranks, reduction, finished, total } = self;
-        reduction.sum(&**ranks, n_shards, finished, total);
-        finished.clear();
-        let mut rest = &total[..];
-        for buffer in StateBuffer::REDUCED {
-            let (values, tail) = rest.split_at(state.layout.n_elements(buffer));
-            if !values.is_empty() {
-                state.session.write_state(buffer, values)?;
-            }
-            rest = tail;
-        }
-        Ok(())
-    }
-}
-
-/// Returns the metrics of the batches of all ranks, in the order of the batches, and whether every rank has evaluated all
-/// of its batches.
-fn gather(ranks: &dyn Ranks, own: &[Metrics], is_whole: bool) -> (Vec<Metrics>, bool) {
-    let numbers = own.iter().flat_map(|m| [m.loss_sum, m.n_correct, m.n_images]);
-    let numbers: Vec<f64> = [f64::from(is_whole)].into_iter().chain(numbers).collect();
-    let (mut all, mut are_whole) = (Vec::new(), true);
-    for bytes in ranks.all_gather(bytemuck::cast_slice(&numbers)) {
-        let numbers: Vec<f64> = bytemuck::pod_collect_to_vec(&bytes);
-        are_whole &= numbers[0] == 1.0;
-        all.extend(numbers[1..].chunks_exact(3).map(|of| Metrics {
-            loss_sum: of[0],
-            n_correct: of[1],
-            n_images: of[2],
-            ..Metrics::default()
-        }));
-    }
-    (all, are_whole)
 }
 
 /// Returns all nodes of a step as one tape.
