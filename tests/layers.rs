@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use graph::Graph;
 
 /// The layers, lowest first. Folders in one row may import one another.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["base"],
     &["kernel"],
     &["tape"],
@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 11] = [
     &["distributed"],
     &["train"],
     &["measure", "report"],
+    &["study"],
     &["cli"],
 ];
 

@@ -42,6 +42,7 @@ mod report;
 mod settings;
 mod signals;
 mod sizes;
+mod study;
 mod summary;
 mod tape;
 mod train;
@@ -107,6 +108,8 @@ enum Command {
     Profile(profile::Args),
     /// Time every kernel of a training step, and compare the times with the device's roofline or an earlier run
     Bench(bench::Args),
+    /// Test a claim about residual networks by an experiment, and write a page about it
+    Study(study::Args),
     /// List the adapters with their features, and test every op on each of them
     Devices(devices::Args),
 }
@@ -165,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Tape(args) => tape::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     let result = result.map_err(hints::summed);

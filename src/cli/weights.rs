@@ -51,6 +51,19 @@ impl Recorded {
         file.network(self.network, self.width.map(|width| width.get().into()))
     }
 
+    /// Returns the network and the number of channels of its first layer that flags name.
+    pub fn named(&self) -> (Option<NetworkRef>, Option<usize>) {
+        (self.network, self.width.map(|width| width.get().into()))
+    }
+
+    /// Writes the mean and the standard deviation that flags name into the settings of a step.
+    ///
+    /// # Errors
+    /// If they are out of their range.
+    pub fn normalise(&self, config: &mut StepConfig) -> Result<(), wgrad::Error> {
+        Ok(recipe::normalise(config, self.mean.as_ref(), self.std.as_ref())?)
+    }
+
     /// Returns the number of rows, and of columns, of the images; None for the size that the file or the data have.
     pub fn side(&self) -> Option<usize> {
         self.image_size.map(|side| side.get().into())
@@ -102,8 +115,7 @@ pub fn step(
 ) -> anyhow::Result<StepConfig> {
     network.network.check_input(spec.size.channels_last()).map_err(super::WrongUse)?;
     let mut config = StepConfig::new(network, batch_size).for_images(spec);
-    recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
-        .map_err(wgrad::Error::from)?;
+    flags.normalise(&mut config)?;
     if file.info().is_none() && (flags.mean.is_none() || flags.std.is_none()) {
         note_normalisation(file, &config);
     }

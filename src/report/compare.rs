@@ -275,7 +275,7 @@ fn over_time(runs: &[LoadedRun], names: &[String]) -> Chart {
             name: name.clone(),
             points: points.collect(),
             style: style_of_many(ix),
-            kind: Kind::Measured,
+            ..Series::default()
         }
     };
     Chart {

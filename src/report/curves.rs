@@ -12,7 +12,7 @@ pub type Number = fn(&EpochMetrics) -> Option<f64>;
 pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
     let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
     let points = epochs.iter().filter_map(point).collect();
-    Series { name: name.to_string(), points, style, kind: Kind::Measured }
+    Series { name: name.to_string(), points, style, ..Series::default() }
 }
 
 fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
@@ -75,7 +75,7 @@ pub fn schedule(
         let point = |step: usize| (step as f64 / steps_per_epoch as f64, schedule.rate(step));
         let points =
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
-        Series { name: name.to_string(), points, style, kind: Kind::Computed }
+        Series { name: name.to_string(), points, style, kind: Kind::Computed, ..Series::default() }
     };
     // The last point of the chart is at `total_steps`, one past the index of the last step. `Schedule::rate` returns the
     // learning rate of the last step there.

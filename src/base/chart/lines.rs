@@ -32,6 +32,9 @@ pub struct Series {
     pub name: String,
     /// Points from left to right. Points that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// The lowest and the highest number at each point, such as those over several seeds; drawn as a band. Empty for a
+    /// curve without a band.
+    pub band: Vec<(f64, f64)>,
     /// Colour and dashes, as a number below 28: 7 colours times 4 dash patterns.
     pub style: usize,
     /// Kind of the curve's numbers.
@@ -51,18 +54,21 @@ pub enum Kind {
 }
 
 /// The kind of the numbers on an axis.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Unit {
     /// Numbers of any kind.
+    #[default]
     Plain,
     /// Whole numbers.
     Count,
     /// Fractions of 1, shown in percent.
     Percent,
+    /// Positive numbers on a logarithmic axis. Other numbers are left out.
+    Log,
 }
 
 /// A chart of some curves.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct Chart {
     /// Heading.
     pub title: String,
@@ -102,24 +108,42 @@ impl Chart {
         )
     }
 
-    /// Returns the series without the points that are not finite. If the vertical axis is in percent, the function
-    /// multiplies y by 100.
+    /// Returns the series without the points that cannot be drawn: numbers that are not finite, and on a logarithmic axis
+    /// those that are not positive. If the vertical axis is in percent, the function multiplies y by 100.
     fn shown(&self, series: &Series) -> Series {
         let factor = if self.y_unit == Unit::Percent { 100.0 } else { 1.0 };
-        let points = series.points.iter().map(|&(x, y)| (x, factor * y));
-        let points = points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-        Series { points, ..series.clone() }
+        let fits = |unit: Unit, value: f64| value.is_finite() && (unit != Unit::Log || value > 0.0);
+        let is_drawn = |x: f64, y: f64| fits(self.x_unit, x) && fits(self.y_unit, y);
+        let points = series.points.iter().enumerate().filter(|(_, (x, y))| is_drawn(*x, *y));
+        let (mut drawn, mut band) = (Vec::new(), Vec::new());
+        for (ix, &(x, y)) in points {
+            drawn.push((x, factor * y));
+            // An end of the band that cannot be drawn ends at the curve.
+            let end = |end: f64| factor * if is_drawn(x, end) { end } else { y };
+            band.extend(series.band.get(ix).map(|&(low, high)| (end(low), end(high))));
+        }
+        Series { points: drawn, band, ..series.clone() }
     }
 
     fn plot(&self, series: &[Series]) -> Plot {
         let points = || series.iter().flat_map(|series| &series.points);
+        let heights = || {
+            let bands = series.iter().flat_map(|series| &series.band);
+            points().map(|(_, y)| *y).chain(bands.flat_map(|&(low, high)| [low, high]))
+        };
         let (first, last) = range(points().map(|(x, _)| *x));
         let is_counted = self.x_unit == Unit::Count;
         // A horizontal axis of minutes starts at 0. An axis of steps or epochs starts at 0 if a series has means: each
         // mean covers an interval of x, and the first interval starts at 0.
         let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
-        let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
-        let (low, high) = range(points().map(|(_, y)| *y));
+        let x = match self.x_unit {
+            Unit::Log => Axis::log(points().map(|(x, _)| *x), 1.0),
+            _ => Axis::from(if from_start { first.min(0.0) } else { first }, last, 7, is_counted),
+        };
+        if self.y_unit == Unit::Log {
+            return Plot { x, y: Axis::log(heights(), 1.2), frame: FRAME };
+        }
+        let (low, high) = range(heights());
         // The vertical axis starts near the lowest number if this number is negative, or if a start at 0 would leave
         // more than half of the height empty. Otherwise it starts at 0.
         let wasted = !self.from_zero && low > high / 2.0;
@@ -135,6 +159,14 @@ impl Chart {
     fn draw(&self, svg: &mut Svg, plot: &Plot, series: &Series) {
         let Series { name, points, kind, .. } = series;
         svg.open(format_args!("class=\"{}\"", class(series.style)), "");
+        if !series.band.is_empty() {
+            let at = |(&(x, _), y): (&(f64, f64), f64)| plot.at((x, y));
+            let above = points.iter().zip(series.band.iter().map(|(_, high)| *high)).map(at);
+            let below = points.iter().zip(series.band.iter().map(|(low, _)| *low)).map(at).rev();
+            let corners: Vec<_> = above.chain(below).collect();
+            let path: Vec<_> = corners.iter().map(|[x, y]| format!("{x:.1} {y:.1}")).collect();
+            svg.path("band", format_args!("M{}Z", path.join("L")), "");
+        }
         let join = if *kind == Kind::Mean { Join::Step } else { Join::Straight };
         plot.draw_line(svg, "", join, points);
         let has_dots = *kind == Kind::Measured && points.len() <= MAX_DOTS;
@@ -197,8 +229,8 @@ mod tests {
             x_label: "epoch".into(),
             x_unit: Unit::Count,
             y_unit: Unit::Percent,
-            from_zero: false,
             series: vec![series],
+            ..Chart::default()
         }
     }
 
@@ -229,6 +261,23 @@ mod tests {
         let svg = chart(&[(1.0, 0.5), (2.0, f64::INFINITY)]).figure();
         assert_eq!(svg.matches("<title>").count(), 1, "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn a_band_surrounds_its_curve_and_logarithmic_axes_leave_out_zero() {
+        let mut chart = chart(&[(1.0, 0.0), (2.0, 0.5), (3.0, 1.0)]);
+        chart.series[0].band = vec![(0.0, 0.2), (0.4, 0.6), (0.8, f64::NAN)];
+        let svg = chart.figure();
+        // Along the upper edge to the right, and along the lower edge back; the end that is not finite is on the curve.
+        assert!(
+            svg.contains(
+                "d=\"M56.0 183.6L260.0 98.8L464.0 14.0L464.0 56.4L260.0 141.2L56.0 226.0Z\""
+            ),
+            "{svg}"
+        );
+        chart.y_unit = Unit::Log;
+        let svg = chart.figure();
+        assert_eq!(svg.matches("<title>").count(), 2, "{svg}");
     }
 
     #[test]

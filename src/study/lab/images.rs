@@ -1,0 +1,64 @@
+//! The images of a study, and their normalisation.
+
+use wgrad::data::{ImageSize, Loaded, Split};
+use wgrad::nn::NetworkConfig;
+use wgrad::train::step::StepConfig;
+
+/// The images of a study, and their normalisation.
+pub struct Images {
+    /// The dataset.
+    pub loaded: Loaded,
+    /// The mean of each channel, which is subtracted from pixels in 0..=1.
+    pub mean: Vec<f64>,
+    /// The standard deviation of each channel, by which the differences are divided.
+    pub standard_deviation: Vec<f64>,
+}
+
+impl Images {
+    /// Returns the training images.
+    pub fn train(&self) -> &Split {
+        &self.loaded.dataset.train
+    }
+
+    /// Returns the test images; the held-out images of a dataset without test images.
+    pub fn test(&self) -> &Split {
+        self.loaded.dataset.measured().0
+    }
+
+    /// Returns the size of the images.
+    pub fn size(&self) -> ImageSize {
+        self.loaded.dataset.spec.size
+    }
+
+    /// Returns the number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.loaded.dataset.spec.n_classes()
+    }
+
+    /// Returns the settings of steps of `batch_size` of these images.
+    pub fn step(&self, network: NetworkConfig, batch_size: usize) -> StepConfig {
+        StepConfig {
+            mean: self.mean.clone(),
+            standard_deviation: self.standard_deviation.clone(),
+            ..StepConfig::new(network, batch_size).for_images(&self.loaded.dataset.spec)
+        }
+    }
+
+    /// Returns the images of `split` with these numbers as arrays for a [`Probe`](super::Probe): normalised pixels,
+    /// `[n, H, W, C]`, and classes, `[n]`.
+    pub fn arrays(&self, split: &Split, numbers: &[u32]) -> (Vec<f32>, Vec<u32>) {
+        let ImageSize { height, width, channels } = split.size;
+        let mut x = Vec::with_capacity(numbers.len() * split.size.n_bytes());
+        for &number in numbers {
+            let planes = split.image(number as usize);
+            for pixel in 0..height * width {
+                x.extend((0..channels).map(|c| {
+                    let value = f64::from(planes[c * height * width + pixel]) / 255.0;
+                    ((value - self.mean[c]) / self.standard_deviation[c]) as f32
+                }));
+            }
+        }
+        let labels = numbers.iter().map(|&number| u32::from(split.labels[number as usize]));
+        (x, labels.collect())
+    }
+}

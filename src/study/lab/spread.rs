@@ -1,0 +1,92 @@
+//! Numbers over several seeds.
+
+use std::fmt;
+
+use wgrad::base::chart::lines::Series;
+
+/// The mean of a number over several seeds, and its lowest and highest value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The lowest value.
+    pub low: f64,
+    /// The highest value.
+    pub high: f64,
+}
+
+impl Spread {
+    /// Returns the spread of some numbers; none without numbers.
+    pub fn of(numbers: &[f64]) -> Option<Self> {
+        let low = numbers.iter().copied().reduce(f64::min)?;
+        let high = numbers.iter().copied().reduce(f64::max)?;
+        Some(Self { mean: numbers.iter().sum::<f64>() / numbers.len() as f64, low, high })
+    }
+
+    /// Returns true if every value of `self` is below every value of `other`.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.high < other.low
+    }
+
+    /// Returns fractions as percent: `12.3% (11.9 to 12.8)`.
+    pub fn percent(&self) -> String {
+        let [mean, low, high] = [self.mean, self.low, self.high].map(|part| 100.0 * part);
+        if low == high {
+            format!("{mean:.1}%")
+        } else {
+            format!("{mean:.1}% ({low:.1} to {high:.1})")
+        }
+    }
+
+    /// Returns the curve of the means over several seeds, with a band from the lowest to the highest number. `curves`
+    /// are the numbers of each seed, at the same places `xs`.
+    pub fn series(name: &str, style: usize, xs: &[f64], curves: &[&[f64]]) -> Series {
+        let at = |ix: usize| {
+            let numbers: Vec<f64> =
+                curves.iter().filter_map(|curve| curve.get(ix).copied()).collect();
+            Self::of(&numbers)
+        };
+        let spreads = xs.iter().enumerate().filter_map(|(ix, &x)| Some((x, at(ix)?)));
+        let (mut points, mut band) = (Vec::new(), Vec::new());
+        for (x, spread) in spreads {
+            points.push((x, spread.mean));
+            band.push((spread.low, spread.high));
+        }
+        if curves.len() < 2 {
+            band.clear();
+        }
+        Series { name: name.to_string(), points, band, style, ..Series::default() }
+    }
+}
+
+impl fmt::Display for Spread {
+    /// Writes the mean, and the lowest and the highest value: `1.234 (1.1 to 1.4)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mean, low, high } = self;
+        match low == high {
+            true => write!(f, "{mean:.4}"),
+            false => write!(f, "{mean:.4} ({low:.4} to {high:.4})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_has_the_mean_and_both_ends() {
+        let spread = Spread::of(&[0.1, 0.3, 0.2]).expect("numbers");
+        assert_eq!(spread.percent(), "20.0% (10.0 to 30.0)");
+        assert!(Spread::of(&[]).is_none());
+        assert!(spread.is_below(&Spread::of(&[0.31]).expect("a number")));
+        assert!(!spread.is_below(&Spread::of(&[0.3, 0.5]).expect("numbers")));
+    }
+
+    #[test]
+    fn a_curve_of_two_seeds_has_a_band() {
+        let series = Spread::series("a", 0, &[1.0, 2.0], &[&[0.0, 4.0], &[2.0]]);
+        assert_eq!(series.points, [(1.0, 1.0), (2.0, 4.0)]);
+        assert_eq!(series.band, [(0.0, 2.0), (4.0, 4.0)]);
+    }
+}
