@@ -1,5 +1,6 @@
 //! Ranks that share the shards of a step: every number of ranks gives the bits of one.
 
+mod common;
 #[path = "common/ranks.rs"]
 mod ranks;
 
@@ -65,16 +66,19 @@ fn the_sum_over_any_number_of_ranks_has_the_bits_of_one() {
     }
 }
 
-/// Trains for three steps, measures the running statistics of the averaged weights, and evaluates. Returns the state and
-/// the metrics of training and evaluation.
-fn train(n_shards: usize, rank: Option<Rc<dyn Ranks>>) -> (Snapshot, [Metrics; 2]) {
+/// Trains on a device for three steps, measures the running statistics of the averaged weights, and evaluates. Returns the
+/// state and the metrics of training and evaluation.
+fn train(
+    device: &Device,
+    n_shards: usize,
+    rank: Option<Rc<dyn Ranks>>,
+) -> (Snapshot, [Metrics; 2]) {
     let batch_size = 2 * n_shards;
     let mut config = StepConfig::new(ResNet9 { width: 4, classes: 10 }, batch_size);
     config.update.n_shards = n_shards;
     config.update.ema = Some(0.5);
     config.update.clip_grad_norm = Some(0.5);
-    let device = Device::cpu(OpenOptions::default());
-    let mut trainer = Trainer::new(&device, &config, 3).expect("a trainer");
+    let mut trainer = Trainer::new(device, &config, 3).expect("a trainer");
     if let Some(rank) = rank {
         trainer.share(rank);
     }
@@ -121,22 +125,44 @@ fn an_evaluation_on_any_number_of_ranks_has_the_bits_of_one() {
     }
 }
 
+/// Trains on each number of ranks, each rank with a device of its own, and compares with `expected`.
+fn has_the_bits_of(
+    expected: &(Snapshot, [Metrics; 2]),
+    open: fn() -> Device,
+    n_shards: usize,
+    numbers: &[usize],
+) {
+    for &n_ranks in numbers {
+        thread::scope(|scope| {
+            for rank in ranks(n_ranks) {
+                scope.spawn(move || {
+                    let got = train(&open(), n_shards, Some(Rc::new(rank)));
+                    assert_eq!(&got.1, &expected.1, "{n_shards} shards, {n_ranks} ranks");
+                    assert!(got.0 == expected.0, "{n_shards} shards, {n_ranks} ranks");
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn training_on_any_number_of_ranks_has_the_bits_of_one() {
+    let open = || Device::cpu(OpenOptions::default());
     for (n_shards, all) in [(8, &[2, 3, 8][..]), (12, &[5, 6])] {
-        let expected = train(n_shards, None);
+        let expected = train(&open(), n_shards, None);
         assert_eq!(expected.1.map(|metrics| metrics.n_images), [6.0 * n_shards as f64, 37.0]);
-        for &n_ranks in all {
-            thread::scope(|scope| {
-                for rank in ranks(n_ranks) {
-                    let expected = &expected;
-                    scope.spawn(move || {
-                        let got = train(n_shards, Some(Rc::new(rank)));
-                        assert_eq!(&got.1, &expected.1, "{n_shards} shards, {n_ranks} ranks");
-                        assert!(got.0 == expected.0, "{n_shards} shards, {n_ranks} ranks");
-                    });
-                }
-            });
-        }
+        has_the_bits_of(&expected, open, n_shards, all);
     }
+}
+
+/// The flat buffers of the network are larger than the largest binding, so a kernel runs once for each of several
+/// segments.
+#[test]
+fn ranks_with_state_above_one_binding_have_the_bits_of_one() {
+    const LIMIT: u64 = 1 << 15;
+    let whole = train(&common::open(OpenOptions::default()), 4, None);
+    let bytes = size_of_val(&whole.0.buffers[0][..]) as u64;
+    assert!(bytes > 3 * LIMIT, "{bytes} bytes");
+    let open = || common::open(OpenOptions { max_segment: Some(LIMIT), ..OpenOptions::default() });
+    has_the_bits_of(&whole, open, 4, &[1, 2, 3]);
 }

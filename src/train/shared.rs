@@ -21,6 +21,17 @@ pub struct ReductionTimes {
     pub n_sent_bytes: u64,
 }
 
+impl ReductionTimes {
+    /// Returns the times since an earlier moment.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            seconds: self.seconds - earlier.seconds,
+            wait_seconds: self.wait_seconds - earlier.wait_seconds,
+            n_sent_bytes: self.n_sent_bytes - earlier.n_sent_bytes,
+        }
+    }
+}
+
 /// The ranks that share the shards of a step, and the buffers of their sum.
 pub(super) struct Shared {
     pub(super) ranks: Rc<dyn Ranks>,

@@ -7,11 +7,11 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::TrainState;
 use super::features::Images;
 use super::loaded_step::LoadedStep;
 use super::shared::{ReductionTimes, Shared};
 use super::step::{self, Step, StepConfig};
-use super::TrainState;
 use crate::Error;
 use crate::data::batches::NextBatch;
 use crate::device::{Device, LoadOptions, NodeTimes, Session};
