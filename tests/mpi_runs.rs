@@ -230,6 +230,33 @@ fn signals_to_the_launcher_save_or_end_a_run() {
     }
 }
 
+/// A scheduler may send a signal to one rank alone.
+#[test]
+fn a_signal_to_one_rank_counts_for_all() {
+    let folder = folder_with_images();
+    let path = folder.path();
+    let train = [&TRAIN[..], &["--shards=2", "--epochs=400", "--out=run"]].concat();
+    let program = env!("CARGO_BIN_EXE_wgrad");
+    let mut command = starter(&launcher());
+    command.args(["-n", "1", program]).args(&train).arg(":");
+    let script = "echo $$ > pid; exec \"$0\" \"$@\"";
+    command.args(["-n", "1", "sh", "-c", script, program]).args(&train);
+    command.current_dir(path).env("WGRAD_OFFLINE", "1");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a launcher");
+    wait_until(|| !checkpoints(&path.join("run")).is_empty());
+    let pid = fs::read_to_string(path.join("pid")).expect("a number");
+    for signal in ["-USR1", "-TERM"] {
+        let kill = Command::new("kill").args([signal, pid.trim()]).status();
+        assert!(kill.expect("kill is everywhere").success());
+        thread::sleep(Duration::from_millis(500));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let text = text(&output);
+    for line in ["written on request: run/checkpoint-", "interrupted after step "] {
+        assert_eq!(text.matches(line).count(), 1, "{line}: {text}");
+    }
+}
+
 /// The images are compared by their contents, not by their paths.
 #[test]
 fn ranks_with_other_images_or_none_end_before_the_run_begins() {

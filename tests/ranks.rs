@@ -7,6 +7,7 @@ mod ranks;
 use std::ops::Range;
 use std::rc::Rc;
 use std::thread;
+use std::time::Duration;
 
 use ranks::ranks;
 use wgrad::data::batches::epoch_order;
@@ -14,6 +15,7 @@ use wgrad::data::shapes;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::distributed::tree::carries;
 use wgrad::distributed::{Ranks, Reduction, Sums, part};
+use wgrad::measure::Effort;
 use wgrad::nn::ResNet9;
 use wgrad::ops::metrics::Metrics;
 use wgrad::train::step::StepConfig;
@@ -165,4 +167,26 @@ fn ranks_with_state_above_one_binding_have_the_bits_of_one() {
     assert!(bytes > 3 * LIMIT, "{bytes} bytes");
     let open = || common::open(OpenOptions { max_segment: Some(LIMIT), ..OpenOptions::default() });
     has_the_bits_of(&whole, open, 4, &[1, 2, 3]);
+}
+
+/// Rank 1 needs ten times as long for a repetition as rank 0.
+#[test]
+fn ranks_repeat_a_measurement_as_often_as_the_first_one() {
+    let effort = Effort { n: None, seconds: 0.2, bounds: [1, 1000] };
+    let counts = thread::scope(|scope| {
+        let repeat = |rank: ranks::Thread| {
+            let pause = Duration::from_millis([1, 10][rank.rank()]);
+            let measure = || {
+                thread::sleep(pause);
+                Ok(rank.of_first(rank.rank() as f64))
+            };
+            let done = effort.repeat(Some(&rank), &|| false, measure);
+            done.expect("nothing fails").expect("not stopped")
+        };
+        let spawned: Vec<_> =
+            ranks(2).into_iter().map(|rank| scope.spawn(move || repeat(rank))).collect();
+        spawned.into_iter().map(|rank| rank.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    assert_eq!(counts[0], counts[1], "equal numbers of repetitions");
+    assert!(counts[0].iter().all(|&number| number == 0.0), "the number of the first rank");
 }
