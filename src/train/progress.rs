@@ -132,8 +132,10 @@ impl Progress {
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
             format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)
         });
+        // Another rank may have begun the epoch earlier than this one.
         let waited = self.waited_for_ranks.map_or(String::new(), |waited| {
-            format!("{:.0}% of the time waiting for ranks, ", 100.0 * waited / seconds)
+            let part = (waited / seconds).min(1.0);
+            format!("{:.0}% of the time waiting for ranks, ", 100.0 * part)
         });
         let left = duration(left);
         format!("{metrics}lr {lr:.5}, {images_per_s:.0} images/s, {waited}{left} left")

@@ -107,7 +107,8 @@ impl State {
     }
 
     pub fn waited_for_ranks(&mut self, seconds: f64) {
-        self.waited_for_ranks = Some(seconds / self.epoch_begun.elapsed().as_secs_f64());
+        let part = seconds / self.epoch_begun.elapsed().as_secs_f64();
+        self.waited_for_ranks = Some(part.min(1.0));
     }
 
     /// Adds a point to the training curves. The metrics are sums over the epoch. The point is the difference of two
