@@ -17,5 +17,5 @@ if ! (command -v "$MPICC" && command -v "$MPIRUN") >/dev/null; then
 fi
 
 quick=(--config 'profile.release.package.wgrad.opt-level=1' --config 'profile.release.package.wgrad.codegen-units=16')
-cargo clippy --release --features mpi --lib --bins --test mpi -- -D warnings
-cargo test --release --features mpi --test mpi "${quick[@]}"
+cargo clippy --release --features mpi --lib --bins --test mpi --test mpi_runs -- -D warnings
+cargo test --release --features mpi --test mpi --test mpi_runs "${quick[@]}"

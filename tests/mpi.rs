@@ -4,19 +4,16 @@
 //! must belong to the MPI of the build; `scripts/test-mpi.sh` sets both.
 #![cfg(all(feature = "mpi", feature = "cli"))]
 
+#[path = "common/mpirun.rs"]
+mod mpirun;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::flag;
-use wgrad::distributed::World;
-
-/// The longest time from the failure of a rank to the end of all.
-const IN_TIME: Duration = Duration::from_secs(5);
+use mpirun::{IN_TIME, launcher, started_by, text};
+use wgrad::distributed::{Ranks, World};
 
 /// Variable with the case that `rank` runs: a word, and the rank that fails.
 const CASE: &str = "WGRAD_TEST_CASE";
@@ -31,22 +28,6 @@ struct Ended {
     after_failure: Option<Duration>,
     /// Standard output and standard error of all ranks.
     text: String,
-}
-
-/// Name of the launcher.
-fn launcher() -> String {
-    env::var("MPIRUN").unwrap_or("mpirun".to_string())
-}
-
-/// Returns the command that starts `n` ranks of a program.
-fn started_by(launcher: &str, n: usize, program: &Path) -> Command {
-    let mut command = Command::new(launcher);
-    command.args(["-n", &n.to_string()]).arg(program);
-    // Open MPI refuses the user root and more ranks than cores, and pins ranks to cores. MPICH ignores the variables.
-    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
-    command.env("OMPI_MCA_hwloc_base_binding_policy", "none");
-    command
 }
 
 /// Returns the command that starts `n` ranks of a case.
@@ -65,10 +46,6 @@ fn ranks(n: usize, case: &str) -> Ended {
     let failed = fs::metadata(&mark).and_then(|mark| mark.modified()).ok();
     let after_failure = failed.map(|time| time.elapsed().unwrap_or_default());
     Ended { after_failure, text: text(&output), output }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 /// Runs three ranks, of which rank 1 fails. All must end in time, with an exit code other than 0 and a message.
@@ -95,10 +72,6 @@ fn rank() {
     if case == "operations" {
         operations(&world);
         println!("rank {} of {}: well", world.rank(), world.size());
-        return world.finish();
-    }
-    if case == "signals" {
-        signals(&world);
         return world.finish();
     }
     (0..20).for_each(|step| around(&world, step));
@@ -135,7 +108,7 @@ fn around(world: &World, step: usize) {
 /// Calls every operation, and compares the results.
 fn operations(world: &World) {
     let (rank, size) = (world.rank(), world.size());
-    assert_eq!((world.local_rank(), world.local_size()), (rank, size));
+    assert_eq!(world.local_rank(), rank, "all ranks are on this machine");
     assert!(world.library().is_some_and(|name| name.contains("MPI")), "{:?}", world.library());
     (0..50).for_each(|step| around(world, step));
     let texts = world.all_gather("x".repeat(rank * 1000).as_bytes());
@@ -148,7 +121,7 @@ fn operations(world: &World) {
         (0..size as u64).map(|r| r * 3).collect::<Vec<_>>()
     );
     assert_eq!(world.any(1 << rank), (1 << size) - 1);
-    assert_eq!(world.max(100 - rank as u64), 100);
+    assert_eq!(world.of_first(0.5 + rank as f64), 0.5);
     world.check(&[("version", "1".to_string()), ("data", "abc".to_string())]);
     // Two large slices from rank 0 to the last rank, in order, and none the other way.
     let (first, second) = (vec![1.5; 3_000_000], vec![2.5; 1_000_000]);
@@ -171,31 +144,6 @@ fn operations(world: &World) {
     let before = world.traffic().wait_seconds;
     world.any(0);
     assert!(rank == 0 || world.traffic().wait_seconds - before > 0.2);
-}
-
-/// Saves and ends as signals request, after the step on which all ranks agree.
-fn signals(world: &World) {
-    let [save, stop] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-    flag::register(SIGUSR1, Arc::clone(&save)).expect("a handler");
-    for signal in [SIGINT, SIGTERM, SIGUSR2] {
-        flag::register(signal, Arc::clone(&stop)).expect("a handler");
-    }
-    world.any(0);
-    if world.is_first() {
-        fs::write(env::var_os(MARK).expect("a file"), "").expect("written");
-    }
-    for step in 0..5_000 {
-        thread::sleep(Duration::from_millis(2));
-        let [saves, ends] = world.agree([&save, &stop]);
-        if saves {
-            save.store(false, Ordering::Relaxed);
-            println!("[save after {step}]");
-        }
-        if ends {
-            return println!("[end after {step}]");
-        }
-    }
-    panic!("no signal");
 }
 
 /// Fails in one of many ways.
@@ -287,41 +235,11 @@ fn ranks_in_different_operations_are_refused() {
     fails("lengths", "but this rank expects");
 }
 
-/// `docs/distributed.md` lists the signals that each launcher passes on.
-#[test]
-fn a_signal_to_the_launcher_reaches_all_ranks_after_one_step() {
-    let version = Command::new(launcher()).arg("--version").output().expect("a launcher");
-    let end = if text(&version).contains("HYDRA") { "TERM" } else { "USR2" };
-    let folder = tempfile::tempdir().expect("a folder");
-    let mark = folder.path().join("mark");
-    let mut command = command(&launcher(), 3, "signals -", &mark);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
-    let begun = Instant::now();
-    while !mark.exists() && begun.elapsed() < Duration::from_secs(30) {
-        thread::sleep(Duration::from_millis(10));
-    }
-    for signal in ["USR1", end] {
-        let mut kill = Command::new("kill");
-        kill.args([&format!("-{signal}"), &child.id().to_string()]);
-        assert!(kill.status().expect("kill").success());
-        thread::sleep(Duration::from_millis(500));
-    }
-    let output = child.wait_with_output().expect("ended");
-    let text = text(&output);
-    assert!(output.status.success(), "{text}");
-    for word in ["save", "end"] {
-        let marked = format!("[{word} after ");
-        let steps = text.split(&marked).skip(1).filter_map(|rest| rest.split(']').next());
-        let steps: Vec<_> = steps.collect();
-        assert!(steps.len() == 3 && steps.iter().all(|step| *step == steps[0]), "{word}: {text}");
-    }
-}
-
 #[test]
 fn a_program_without_a_launcher_is_a_world_of_one() {
     let started = Instant::now();
     let world = World::begin().expect("no launcher");
-    assert_eq!((world.size(), world.launcher(), world.library()), (1, None, None));
+    assert_eq!((world.size(), world.library()), (1, None));
     assert!(started.elapsed() < Duration::from_millis(100));
     world.finish();
 }
@@ -340,159 +258,4 @@ fn the_launcher_of_another_mpi_is_refused() {
     let output = command.output().expect("started");
     let text = text(&output);
     assert!(!output.status.success() && text.contains("it started 2 ranks, but "), "{text}");
-}
-
-/// Arguments of `wgrad train` for a short run on the images of [`folder_with_images`].
-const TRAIN: [&str; 11] = [
-    "train",
-    "--data-dir=data",
-    "--width=2",
-    "--epochs=2",
-    "--batch-size=24",
-    "--device=cpu",
-    "--ema=0.5",
-    "--max-lr=0.01",
-    "--rank-timeout=60s",
-    "--checkpoint-every=1",
-    "--clip-grad-norm=1",
-];
-
-/// Returns a folder with a small CIFAR-10 in `data`: 48 training and 13 test images of noise.
-fn folder_with_images() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    fs::create_dir(&data).expect("a folder");
-    for (name, n) in [("data_batch_1.bin", 48), ("test_batch.bin", 13)] {
-        let byte = |at: usize| match at % 3073 {
-            0 => (at / 3073 % 10) as u8,
-            _ => (at * 7919 % 251) as u8,
-        };
-        let bytes: Vec<u8> = (0..n * 3073).map(byte).collect();
-        fs::write(data.join(name), bytes).expect("written");
-    }
-    folder
-}
-
-/// Returns the command that trains on `n` ranks; on one without a launcher.
-fn wgrad(n: usize, folder: &Path, more: &[&str]) -> Command {
-    let program = env!("CARGO_BIN_EXE_wgrad");
-    let mut command = match n {
-        1 => Command::new(program),
-        _ => started_by(&launcher(), n, Path::new(program)),
-    };
-    command.current_dir(folder).args(more).env("WGRAD_OFFLINE", "1");
-    command
-}
-
-/// Runs `wgrad` on `n` ranks, which must succeed, and returns everything that it printed.
-fn succeeds(n: usize, folder: &Path, more: &[&str]) -> String {
-    let output = wgrad(n, folder, more).output().expect("a launcher");
-    let text = text(&output);
-    assert!(output.status.success(), "{n} ranks: {text}");
-    text
-}
-
-#[test]
-fn a_run_on_any_number_of_ranks_has_the_weights_of_one() {
-    let folder = folder_with_images();
-    let path = folder.path();
-    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
-    for (shards, numbers) in [("8", &[1, 2, 3, 8][..]), ("12", &[1, 6])] {
-        for &n in numbers {
-            let out = format!("run-{shards}-{n}");
-            let more = ["--shards", shards, "--out", &out];
-            let text = succeeds(n, path, &[&TRAIN[..], &more].concat());
-            assert_eq!(text.matches("dataset ").count(), 1, "only rank 0 prints: {text}");
-            let first = format!("run-{shards}-1");
-            assert!(weights(&out) == weights(&first), "{shards} shards, {n} ranks: other weights");
-        }
-    }
-    let metrics = fs::read_to_string(path.join("run-8-3/metrics.jsonl")).expect("metrics");
-    assert!(metrics.contains("\"ranks\":3") && metrics.contains("exchanged_bytes"), "{metrics}");
-}
-
-/// Writes a picture of 8 x 8 pixels in one colour as BMP: 54 bytes of headers, then blue, green and red of each pixel.
-fn write_bmp(path: &Path, colour: [u8; 3]) {
-    let mut bytes = b"BM".to_vec();
-    for word in [54 + 192, 0, 54, 40, 8, 8, 24 << 16 | 1, 0, 192, 0, 0, 0, 0_u32] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend(colour.repeat(64));
-    fs::write(path, bytes).expect("written");
-}
-
-/// A folder of pictures has a cache and a list of its pictures, which the first rank alone writes.
-#[test]
-fn a_run_on_pictures_has_the_weights_of_one() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path();
-    for class in 0..2 {
-        let pictures = path.join("pictures").join(["a", "b"][class]);
-        fs::create_dir_all(&pictures).expect("created");
-        for ix in 0..30 {
-            let colour = [8 * ix, 200 * class as u8, 255 - 8 * ix];
-            write_bmp(&pictures.join(format!("{ix}.bmp")), colour);
-        }
-    }
-    let train: Vec<_> =
-        TRAIN.iter().filter(|flag| !flag.starts_with("--data-dir")).copied().collect();
-    let more = ["--data=./pictures", "--image-size=32", "--shards=2", "--out"];
-    for (n, out) in [(2, "two"), (1, "one")] {
-        let arguments = [&train[..], &more, &[out]].concat();
-        let output = wgrad(n, path, &arguments).env("WGRAD_CACHE", path.join("cache")).output();
-        let output = output.expect("a launcher");
-        assert!(output.status.success(), "{n} ranks: {}", text(&output));
-    }
-    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
-    assert!(weights("one") == weights("two"), "other weights");
-    let list = fs::read_to_string(path.join("two/pictures.csv")).expect("a list");
-    assert_eq!(list.lines().count(), 61, "{list}");
-    let runs = fs::read_dir(path).expect("readable").count();
-    assert_eq!(runs, 4, "the pictures, their cache, and two runs");
-}
-
-/// The launcher is killed after the first checkpoint, and another number of ranks goes on to the same weights.
-#[cfg(unix)]
-#[test]
-fn a_run_goes_on_with_another_number_of_ranks() {
-    let folder = folder_with_images();
-    let path = folder.path();
-    let train = |out| [&TRAIN[..], &["--shards=8", "--epochs=40", "--out", out]].concat();
-    succeeds(1, path, &train("whole"));
-    let child = wgrad(2, path, &train("run")).stderr(Stdio::piped()).spawn().expect("a launcher");
-    // A file that is being written has another ending.
-    let is_checkpoint = |entry: std::io::Result<fs::DirEntry>| {
-        let name = entry.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        name.is_ok_and(|name| name.starts_with("checkpoint-") && name.ends_with(".safetensors"))
-    };
-    let found = || fs::read_dir(path.join("run")).is_ok_and(|mut all| all.any(is_checkpoint));
-    let begun = Instant::now();
-    while !found() && begun.elapsed() < Duration::from_secs(60) {
-        thread::sleep(Duration::from_millis(5));
-    }
-    // The launcher dies, and the ranks with it.
-    let killed = Command::new("kill").args(["-KILL", &child.id().to_string()]).status();
-    assert!(killed.expect("kill is everywhere").success());
-    child.wait_with_output().expect("it ends");
-    thread::sleep(Duration::from_secs(3));
-    let text = succeeds(3, path, &["train", "--resume", "run"]);
-    assert!(text.contains("resumed after step"), "{text}");
-    let weights = |out: &str| fs::read(path.join(out).join("model.safetensors")).expect("weights");
-    assert!(weights("run") == weights("whole"), "other weights");
-}
-
-#[test]
-fn runs_that_cannot_be_shared_are_refused_once() {
-    let folder = folder_with_images();
-    let path = folder.path();
-    let train = [&TRAIN[..], &["--shards=2", "--out=run"]].concat();
-    let refused = |n: usize, arguments: &[&str], message: &str| {
-        let output = wgrad(n, path, arguments).output().expect("a launcher");
-        let text = text(&output);
-        assert!(!output.status.success() && text.contains(message), "{text}");
-        assert_eq!(text.matches(message).count(), 1, "{text}");
-    };
-    refused(3, &train, "--shards 2: 3 ranks need at least as many shards; --shards 3 is enough");
-    refused(2, &["summary"], "this command runs on one rank");
-    assert!(!path.join("run").exists());
 }

@@ -66,7 +66,8 @@ fn add_up(totals: &[Total], profile: &Profile) {
 #[test]
 fn the_times_of_a_step_add_up() {
     let device = Device::cpu(OpenOptions::default());
-    let profile = profile::measure(&device, &config(), None, Some(4), &|_| ()).expect("a profile");
+    let profile =
+        profile::measure(&device, &config(), None, None, Some(4), &|_| ()).expect("a profile");
     let (clock, n_steps) = (profile.clock, profile.n_steps);
     assert_eq!((clock, n_steps, profile.width, profile.batch_size), (Clock::Host, 4, 2, 6));
     let work = Work::sum_of(&step::training(&config()).tape, |_| true);

@@ -143,12 +143,14 @@ pub fn main() -> ExitCode {
         Ok(world) => world,
         Err(error) => return failed(&wgrad::Error::from(error).into(), &matches),
     };
-    if world.size() > 1 && !matches!(cli.command, Command::Train(_)) {
-        let alone = "this command runs on one rank; start it without mpirun or srun";
-        world.refuse(alone, WRONG_USE);
-    }
-    if let Command::Train(args) = &cli.command {
-        world.set_timeout(args.rank_timeout());
+    match &cli.command {
+        Command::Train(args) => world.set_timeout(args.rank_timeout()),
+        Command::Profile(args) => world.set_timeout(args.rank_timeout()),
+        _ if world.size() > 1 => {
+            let alone = "this command runs on one rank; start it without mpirun or srun";
+            world.refuse(alone, WRONG_USE);
+        }
+        _ => {}
     }
     ranks::prepare(&world);
     let world = Rc::new(world);
@@ -166,7 +168,7 @@ pub fn main() -> ExitCode {
         Command::Networks(args) => networks::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
-        Command::Profile(args) => profile::run(&args),
+        Command::Profile(args) => profile::run(&args, &world),
         Command::Bench(args) => bench::run(&args),
         Command::Study(args) => study::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -4,19 +4,24 @@ use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
 
 use wgrad::base::files::FileError;
-use wgrad::data::Source;
+use wgrad::data::{Dataset, Source};
 use wgrad::device::{Device, OpenOptions};
+use wgrad::distributed::World;
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::{Settings, resume};
+use wgrad::train::step::StepConfig;
+use wgrad::train::{Settings, resume, screen};
 
-use super::arguments;
+use super::ranks::RankArgs;
 use super::sizes::{NetworkArgs, ShardArgs};
+use super::{arguments, ranks};
 
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
@@ -45,6 +50,8 @@ pub struct Args {
     kernels: Kernels,
     #[command(flatten)]
     shards: ShardArgs,
+    #[command(flatten)]
+    ranks: RankArgs,
     /// Turn these rules of fusion off; without a value, all of them
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
     no_fuse: Option<Vec<Rule>>,
@@ -63,13 +70,70 @@ pub struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Times a training step, prints and draws the times, and returns the exit code.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    for file in args.json.iter().chain(&args.svg) {
-        super::outputs::refuse_inputs(file, &[], "")?;
+impl Args {
+    /// Returns the time after which a rank that does not answer ends all.
+    pub fn rank_timeout(&self) -> Duration {
+        self.ranks.timeout()
     }
-    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
-    let device = Device::open(&args.device, super::opened(options))?;
+}
+
+/// Times a training step, prints and draws the times, and returns the exit code. If several ranks share the step, the
+/// first one prints and draws the times of its part.
+pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
+    let mut outputs = args.json.iter().chain(&args.svg);
+    let are_free = outputs.try_for_each(|file| super::outputs::refuse_inputs(file, &[], ""));
+    ranks::agreed(world, are_free)?;
+    let nth_adapter = world.local_rank();
+    let options = OpenOptions { kernels: args.kernels, nth_adapter, ..OpenOptions::default() };
+    let device = ranks::agreed(world, Device::open(&args.device, super::opened(options)))?;
+    let step = ranks::in_turns(world, || step(args, &device));
+    let (config, dataset) = ranks::agreed(world, step)?;
+    let is_silent = !io::stderr().is_terminal() || screen::is_mute();
+    let show_progress = |what: &str| {
+        if !is_silent {
+            eprintln!("{what}");
+        }
+    };
+    let devices = (world.size() > 1).then(|| {
+        ranks::check_shards(world, config.update.n_shards, config.batch_size);
+        let images = dataset.as_ref().map(|dataset| dataset.fingerprint().to_string());
+        let items = [
+            ("batch-size", config.batch_size.to_string()),
+            ("width", config.network.width.to_string()),
+            ("the images", images.unwrap_or_default()),
+        ];
+        ranks::check_items(world, &items);
+        ranks::devices(world, &device)
+    });
+    let n_steps = args.steps.map(|n| n.get() as usize);
+    let shared = ranks::shared(world);
+    let profile = profile::measure(
+        &device,
+        &config,
+        dataset.as_ref(),
+        shared.as_ref(),
+        n_steps,
+        &show_progress,
+    )?;
+    if !world.is_first() {
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let in_place = super::outputs::json(args.json.as_deref(), &profile)?;
+    if let Some(path) = &args.svg {
+        std::fs::write(path, svg::draw(&profile)).map_err(FileError::at(path))?;
+    }
+    if let Some(devices) = devices.filter(|_| !in_place) {
+        super::print(&format!("{devices}\n"))?;
+    }
+    if !in_place {
+        super::print(&table::table(&profile, args.sort))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the settings of the step, and the dataset that the flags name.
+fn step(args: &Args, device: &Device) -> anyhow::Result<(StepConfig, Option<Dataset>)> {
     let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
     let NetworkArgs { network, sizes } = &args.network;
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
@@ -93,20 +157,5 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
-    let show_progress = |what: &str| {
-        if io::stderr().is_terminal() {
-            eprintln!("{what}");
-        }
-    };
-    let n_steps = args.steps.map(|n| n.get() as usize);
-    let profile = profile::measure(&device, &config, dataset.as_ref(), n_steps, &show_progress)?;
-
-    let in_place = super::outputs::json(args.json.as_deref(), &profile)?;
-    if let Some(path) = &args.svg {
-        std::fs::write(path, svg::draw(&profile)).map_err(FileError::at(path))?;
-    }
-    if !in_place {
-        super::print(&table::table(&profile, args.sort))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok((config, dataset))
 }

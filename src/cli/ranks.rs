@@ -72,22 +72,38 @@ pub fn in_turns<T>(world: &World, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Checks that all ranks have the same version, recipe, images and step, and that there is a shard for each. A difference
-/// or a lack of shards ends all ranks. Prints the devices of the ranks, and a warning if they are not alike.
-pub fn check(world: &World, run: &Resumed, device: &Device) {
-    if world.size() == 1 {
-        return;
+/// Returns the result if all ranks have succeeded. Otherwise the first rank that has failed prints its error, and all end.
+/// An error that all have, such as a file that is missing, is thus printed once.
+pub fn agreed<T, E>(world: &World, result: Result<T, E>) -> Result<T, E> {
+    let failed = world.all_numbers(u64::from(result.is_err()));
+    let first = failed.iter().position(|failed| *failed == 1);
+    if first.is_some_and(|first| first != world.rank()) {
+        // The first rank that has failed does not come here: its error ends this rank.
+        world.barrier();
     }
-    let (n_ranks, n_shards) = (world.size(), run.recipe.shards);
+    result
+}
+
+/// Checks that there is a shard for each rank. A lack of shards ends all ranks.
+pub fn check_shards(world: &World, n_shards: usize, batch_size: usize) {
+    let n_ranks = world.size();
     if n_ranks > n_shards {
-        let batch_size = run.recipe.batch_size;
         let fit = (n_ranks..=batch_size).find(|n| batch_size.is_multiple_of(*n));
         let fit = fit.map_or(String::new(), |n| format!("; --shards {n} is enough"));
         let message =
             format!("--shards {n_shards}: {n_ranks} ranks need at least as many shards{fit}");
         world.refuse(&message, super::WRONG_USE);
     }
-    let mut items = vec![("version", env!("CARGO_PKG_VERSION").to_string())];
+}
+
+/// Checks that all ranks have the same version, recipe, images and step, and that there is a shard for each. A difference
+/// or a lack of shards ends all ranks. Prints the devices of the ranks, and a warning if they are not alike.
+pub fn check(world: &World, run: &Resumed, device: &Device) {
+    if world.size() == 1 {
+        return;
+    }
+    check_shards(world, run.recipe.shards, run.recipe.batch_size);
+    let mut items = Vec::new();
     // The paths of the images and of the weights may differ from machine to machine; their contents may not.
     let is_free = |key: &str| resume::FREE.contains(&key) || ["data", "weights"].contains(&key);
     let recipe = run.recipe.to_toml();
@@ -96,8 +112,18 @@ pub fn check(world: &World, run: &Resumed, device: &Device) {
     items.push(("the images", run.loaded.dataset.fingerprint().to_string()));
     let step = run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.header.step);
     items.push(("the step of the checkpoint", step.to_string()));
-    world.check(&items);
+    check_items(world, &items);
+    let _ = screen::print(&devices(world, device));
+}
 
+/// Checks that all ranks have the same version and the same values of `items`. A difference ends all ranks.
+pub fn check_items(world: &World, items: &[(&str, String)]) {
+    let version = [("version", env!("CARGO_PKG_VERSION").to_string())];
+    world.check(&[&version, items].concat());
+}
+
+/// Returns a line with the devices of all ranks. Prints a warning if they are not alike.
+pub fn devices(world: &World, device: &Device) -> String {
     let (kind, driver) = match device {
         Device::Cpu(_) => ("cpu".to_string(), processor_features()),
         Device::Gpu(_) => (device.name(), device.driver().unwrap_or_default().to_string()),
@@ -113,7 +139,7 @@ pub fn check(world: &World, run: &Resumed, device: &Device) {
     devices.dedup();
     let library = world.library().unwrap_or_default();
     let library = library.split(',').next().unwrap_or_default();
-    let _ = screen::print(&format!("ranks     {n_ranks} over {library}: {}", devices.join("; ")));
+    format!("ranks     {} over {library}: {}", world.size(), devices.join("; "))
 }
 
 /// Returns the processor features that choose among the kernels of matrix products.

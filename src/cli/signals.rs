@@ -10,7 +10,7 @@
 //! closing of the console have the effect of SIGINT.
 //!
 //! If several ranks train, a signal may reach all of them or one. Each rank sets its own flags, and
-//! [`World::agree`](wgrad::distributed::World::agree) then makes them equal after the same step. Rank 0 alone prints.
+//! after each step all act on the flags that any rank has ([`Ranks::all_numbers`](wgrad::distributed::Ranks)). Rank 0 alone prints.
 //! `docs/distributed.md` lists the signals that each launcher forwards.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -90,9 +90,10 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
         None => prepared(args, &stop, is_first),
     });
     let prepared = match prepared {
-        Err(error) if super::is_interrupted(&error) => Prepared::Interrupted,
-        prepared => prepared?,
+        Err(error) if super::is_interrupted(&error) => Ok(Prepared::Interrupted),
+        prepared => prepared,
     };
+    let prepared = ranks::agreed(world, prepared)?;
     // If the ranks see other files, such as a run that only one of them finds, they must not part.
     let outcomes = world.all_numbers(prepared.number());
     if outcomes.contains(&Prepared::Interrupted.number()) {
@@ -115,7 +116,8 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(super::INTERRUPTED));
     }
     let options = OpenOptions { nth_adapter: world.local_rank(), ..run.recipe.open_options() };
-    let device = Device::open(&run.recipe.device, super::opened(options))?;
+    let device = Device::open(&run.recipe.device, super::opened(options));
+    let device = ranks::agreed(world, device)?;
     if run.recipe.device == "auto" {
         let is_cpu = matches!(device, Device::Cpu(_));
         run.recipe.device = if is_cpu { "cpu" } else { "gpu" }.to_string();

@@ -8,8 +8,6 @@ use std::time::Duration;
 pub struct Traffic {
     /// Seconds until all ranks had begun the operation: the wait for the slowest rank.
     pub wait_seconds: f64,
-    /// Seconds in which data moved, after all ranks had begun.
-    pub move_seconds: f64,
     /// Bytes that this rank sent to all others.
     pub n_sent_bytes: u64,
 }
@@ -17,7 +15,6 @@ pub struct Traffic {
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.wait_seconds += other.wait_seconds;
-        self.move_seconds += other.move_seconds;
         self.n_sent_bytes += other.n_sent_bytes;
     }
 }

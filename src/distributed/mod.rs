@@ -8,7 +8,7 @@
 //! | `ranks.rs` | [`Ranks`]: the operations between ranks that training needs |
 //! | `world.rs` | [`World`]: all ranks of a run, and the operations between them |
 //! | `launcher.rs` | [`Launcher`]: the program that started the ranks, read from the environment |
-//! | `place.rs` | [`Place`]: the machine of a rank and the cores that the rank may use |
+//! | `place.rs` | the machine of a rank and the cores that the rank may use |
 //! | `meeting.rs` | the beginning of an operation, in which every rank takes part; [`Traffic`] |
 //! | `items.rs` | the comparison of values that must be equal on all ranks |
 //! | `failure.rs` | the end of all ranks after a failure of one |
@@ -54,6 +54,5 @@ pub use self::{
     error::WorldError,
     launcher::Launcher,
     meeting::Traffic,
-    place::Place,
     world::{RANK_TIMEOUT, World},
 };

@@ -1,6 +1,7 @@
 //! The machines of the ranks, and the cores that each rank may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::{fs, thread};
 
 use serde::{Deserialize, Serialize};
@@ -10,15 +11,16 @@ use super::items::ranks_text;
 
 /// The place where a rank runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub(super) struct Place {
     /// Name of the machine.
-    pub machine: String,
+    machine: String,
     /// Number of cores of the machine.
-    pub n_machine_cores: usize,
-    /// Number of cores that the rank may use.
-    pub n_cores: usize,
-    /// Numbers of these cores in the format of Linux, such as `0-3,8`. Empty on other systems.
-    pub cores: String,
+    n_machine_cores: usize,
+    /// Number of cores on which the rank may compute at the same time.
+    n_cores: usize,
+    /// Numbers of the cores that the rank may use. Linux has them; elsewhere the set is empty, and the rank may use all. A
+    /// container may limit `n_cores` below the size of the set.
+    cores: BTreeSet<usize>,
 }
 
 impl Place {
@@ -30,7 +32,7 @@ impl Place {
             System::new_with_specifics(kind).map_or(1, |system| system.cpus().len());
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-        let cores = cores.unwrap_or_default().trim().to_string();
+        let cores = numbers(cores.unwrap_or_default());
         Self { machine, n_machine_cores: n_machine_cores.max(n_cores), n_cores, cores }
     }
 }
@@ -41,12 +43,29 @@ pub(super) fn local(places: &[Place], rank: usize) -> (usize, usize) {
     (places[..rank].iter().filter(is_local).count(), places.iter().filter(is_local).count())
 }
 
-/// Returns the number of threads with which a rank may compute: its cores, divided by the number of ranks that may use
-/// the same cores. At least 1.
+/// Returns the numbers of a list in the format of Linux, such as `0-3,8`; none of a text that is not such a list.
+fn numbers(list: &str) -> BTreeSet<usize> {
+    let range = |part: &str| -> Option<RangeInclusive<usize>> {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+    };
+    let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
+    ranges.into_iter().flatten().flatten().collect()
+}
+
+/// Returns the number of threads with which a rank may compute: the sum of its shares of the cores, each divided by the
+/// number of ranks that may use the core. At least 1.
 pub(super) fn n_threads(places: &[Place], rank: usize) -> usize {
     let own = &places[rank];
-    let shares = |place: &&Place| place.machine == own.machine && place.cores == own.cores;
-    (own.n_cores / places.iter().filter(shares).count()).max(1)
+    let local = || places.iter().filter(|place| place.machine == own.machine);
+    let may_use = |place: &Place, core| place.cores.is_empty() || place.cores.contains(core);
+    let share = |core| 1.0 / local().filter(|place| may_use(place, core)).count() as f64;
+    let mean = match own.cores.len() {
+        0 => 1.0 / local().count() as f64,
+        n => own.cores.iter().map(share).sum::<f64>() / n as f64,
+    };
+    // The sum of eight eighths may be a little less than 1.
+    ((own.n_cores as f64 * mean + 1e-6) as usize).max(1)
 }
 
 /// Returns a warning for each machine with ranks that may use only one core, although the machine has more cores for each
@@ -71,7 +90,7 @@ mod tests {
     use super::*;
 
     fn place(machine: &str, n_machine_cores: usize, n_cores: usize, cores: &str) -> Place {
-        Place { machine: machine.into(), n_machine_cores, n_cores, cores: cores.into() }
+        Place { machine: machine.into(), n_machine_cores, n_cores, cores: numbers(cores) }
     }
 
     #[test]
@@ -79,6 +98,12 @@ mod tests {
         let places = ["a", "b", "a", "b", "a"].map(|machine| place(machine, 8, 8, "0-7"));
         let local: Vec<_> = (0..5).map(|rank| local(&places, rank)).collect();
         assert_eq!(local, [(0, 3), (0, 2), (1, 3), (1, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn lists_of_cores_are_read() {
+        assert_eq!(numbers("0-2,8"), BTreeSet::from([0, 1, 2, 8]));
+        assert_eq!((numbers("").len(), numbers("0-x").len()), (0, 0));
     }
 
     #[test]
@@ -94,6 +119,14 @@ mod tests {
         assert_eq!(n_threads(&sockets, 2), 2);
         let machines = [place("a", 8, 8, "0-7"), place("b", 4, 4, "0-3")];
         assert_eq!((n_threads(&machines, 0), n_threads(&machines, 1)), (8, 4));
+        // Parts that overlap: each rank has two cores alone, and shares two.
+        let parts = [place("a", 8, 4, "0-3"), place("a", 8, 4, "2,3,4-5")];
+        assert_eq!((n_threads(&parts, 0), n_threads(&parts, 1)), (3, 3));
+        // A container lets each rank compute on 4 of 64 cores at the same time.
+        assert_eq!(n_threads(&vec![place("a", 64, 4, "0-63"); 2], 0), 2);
+        assert_eq!(n_threads(&vec![place("a", 10, 10, "0-9"); 10], 0), 1);
+        // Other systems have no numbers of cores.
+        assert_eq!(n_threads(&vec![place("a", 8, 8, ""); 4], 0), 2);
     }
 
     #[test]

@@ -21,15 +21,29 @@ pub trait Ranks {
         self.all_gather(&[]);
     }
 
+    /// Returns the number of every rank, in the order of ranks. The cheapest operation.
+    fn all_numbers(&self, number: u64) -> Vec<u64> {
+        let all = self.all_gather(&number.to_le_bytes());
+        all.iter().map(|bytes| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes)).collect()
+    }
+
     /// Returns the bits that are set on any rank.
     fn any(&self, bits: u64) -> u64 {
-        let all = self.all_gather(&bits.to_le_bytes());
-        let word = |bytes: &Vec<u8>| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
-        all.iter().fold(0, |any, bytes| any | word(bytes))
+        self.all_numbers(bits).iter().fold(0, |any, bits| any | bits)
+    }
+
+    /// Returns the number of the first rank, such as a time on which all ranks decide alike.
+    fn of_first(&self, number: f64) -> f64 {
+        f64::from_bits(self.all_numbers(number.to_bits())[0])
     }
 
     /// Returns the seconds in which this rank has waited for others so far, and the bytes that it has sent.
     fn traffic(&self) -> (f64, u64) {
         (0.0, 0)
+    }
+
+    /// Returns the seconds since a fixed moment. Code that shares work needs no other clock.
+    fn seconds(&self) -> f64 {
+        0.0
     }
 }

@@ -1,7 +1,6 @@
 //! All ranks of a run.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,8 +8,8 @@ use super::error::{AFTER_THE_FIRST, FAILED};
 use super::items::{self, Items};
 use super::meeting::{self, Kind, Meeting, fingerprint};
 use super::mpi::Engine;
-use super::place;
-use super::{Launcher, Place, Ranks, Traffic, WorldError};
+use super::place::{self, Place};
+use super::{Launcher, Ranks, Traffic, WorldError};
 
 /// The time after which a rank that does not answer ends the run, unless [`World::set_timeout`] sets another.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -30,6 +29,7 @@ pub struct World {
     rank: usize,
     places: Vec<Place>,
     timeout: Duration,
+    begun: Instant,
     n_operations: Cell<u64>,
     traffic: Cell<Traffic>,
 }
@@ -82,6 +82,7 @@ impl World {
             rank: 0,
             places: vec![Place::of_this_process("this machine".to_string())],
             timeout: RANK_TIMEOUT,
+            begun: Instant::now(),
             n_operations: Cell::default(),
             traffic: Cell::default(),
         }
@@ -112,16 +113,6 @@ impl World {
         place::local(&self.places, self.rank).0
     }
 
-    /// Number of ranks on this rank's machine.
-    pub fn local_size(&self) -> usize {
-        place::local(&self.places, self.rank).1
-    }
-
-    /// Places of all ranks, in their order.
-    pub fn places(&self) -> &[Place] {
-        &self.places
-    }
-
     /// Number of threads with which this rank may compute: its cores, divided among the ranks that share them.
     pub fn n_threads(&self) -> usize {
         place::n_threads(&self.places, self.rank)
@@ -130,11 +121,6 @@ impl World {
     /// Name and version of the MPI; None in a world of one.
     pub fn library(&self) -> Option<String> {
         self.engine.as_ref().map(Engine::library)
-    }
-
-    /// The program that started the ranks; None if no launcher did.
-    pub fn launcher(&self) -> Option<&Launcher> {
-        self.launcher.as_ref()
     }
 
     /// Returns warnings about all ranks, for rank 0 to print: ranks that the launcher pinned to one core.
@@ -181,9 +167,7 @@ impl World {
                 engine.fail(&error, FAILED);
             }
         }
-        let begun = Instant::now();
         engine.transfer(&meeting, sends, receives);
-        traffic.move_seconds = begun.elapsed().as_secs_f64();
         traffic.n_sent_bytes = sends.iter().map(|send| size_of_val(send.1) as u64).sum();
         self.add(traffic);
         traffic
@@ -194,7 +178,6 @@ impl World {
         let Some(engine) = &self.engine else { return vec![bytes.to_vec()] };
         let own = [bytes.len() as u64, 0];
         let (meeting, theirs, mut traffic) = self.meet(engine, Kind::Gather, |_| own);
-        let begun = Instant::now();
         let mut all: Vec<_> = theirs.iter().map(|words| vec![0; words[0] as usize]).collect();
         all[self.rank] = bytes.to_vec();
         let others = || (0..self.size()).filter(|&rank| rank != self.rank);
@@ -206,7 +189,6 @@ impl World {
             .map(|(rank, bytes)| (rank, &mut bytes[..]))
             .collect();
         engine.transfer(&meeting, &sends, &mut receives);
-        traffic.move_seconds = begun.elapsed().as_secs_f64();
         traffic.n_sent_bytes = (sends.len() * bytes.len()) as u64;
         self.add(traffic);
         all
@@ -219,24 +201,6 @@ impl World {
         theirs[self.rank] = [number, 0];
         self.add(traffic);
         theirs.iter().map(|words| words[0]).collect()
-    }
-
-    /// Returns the bits that are set on any rank.
-    pub fn any(&self, bits: u64) -> u64 {
-        self.all_numbers(bits).iter().fold(0, |all, bits| all | bits)
-    }
-
-    /// Returns, for each flag, true if it is set on any rank. All ranks receive the same values, and should act on these
-    /// alone: a flag that a signal sets later counts in the next call. Clears no flag.
-    pub fn agree<const N: usize>(&self, flags: [&AtomicBool; N]) -> [bool; N] {
-        let bit = |(ix, flag): (usize, &&AtomicBool)| u64::from(flag.load(Ordering::Relaxed)) << ix;
-        let all = self.any(flags.iter().enumerate().map(bit).sum());
-        std::array::from_fn(|ix| all >> ix & 1 == 1)
-    }
-
-    /// Returns the largest number of all ranks.
-    pub fn max(&self, number: u64) -> u64 {
-        self.all_numbers(number).into_iter().max().unwrap_or(number)
     }
 
     /// Waits until all ranks have called it, however long one of them downloads, decodes or writes. A rank that dies ends
@@ -367,13 +331,17 @@ impl Ranks for World {
         Self::barrier(self);
     }
 
-    fn any(&self, bits: u64) -> u64 {
-        Self::any(self, bits)
+    fn all_numbers(&self, number: u64) -> Vec<u64> {
+        Self::all_numbers(self, number)
     }
 
     fn traffic(&self) -> (f64, u64) {
         let Traffic { wait_seconds, n_sent_bytes, .. } = Self::traffic(self);
         (wait_seconds, n_sent_bytes)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
     }
 }
 
@@ -385,14 +353,12 @@ mod tests {
     fn a_world_of_one_has_every_operation() {
         let world = World::alone();
         assert_eq!((world.rank(), world.size()), (0, 1));
-        assert_eq!((world.local_rank(), world.local_size()), (0, 1));
+        assert_eq!(world.local_rank(), 0);
         assert!(world.n_threads() >= 1 && world.warnings().is_empty());
         assert_eq!(world.exchange(&[], &mut []), Traffic::default());
         assert_eq!(world.all_gather(b"abc"), [b"abc"]);
-        assert_eq!((world.any(5), world.max(7)), (5, 7));
-        let (stop, save) = (AtomicBool::new(true), AtomicBool::new(false));
-        assert_eq!(world.agree([&stop, &save]), [true, false]);
-        assert_eq!(world.agree([&save, &stop]), [false, true]);
+        assert_eq!((world.all_numbers(7), world.any(5)), (vec![7], 5));
+        assert_eq!(world.of_first(-0.25), -0.25);
         world.check(&[("version", "1".to_string())]);
         world.finish();
     }

@@ -28,7 +28,7 @@ pub fn measure(
     }
     let before = trainer.state.snapshot()?;
     let mut sampler = Sampler::new(trainer, split, images);
-    let steps = EFFORT.repeat(stop, || sampler.nodes())?;
+    let steps = EFFORT.repeat(None, stop, || sampler.nodes())?;
     trainer.state.restore(&before)?;
     let Some(steps) = steps.filter(|_| !stop()) else { return Ok(Vec::new()) };
 

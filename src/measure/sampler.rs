@@ -4,6 +4,7 @@
 //! All times of profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run come from this
 //! module.
 
+use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
@@ -11,11 +12,12 @@ use crate::Error;
 use crate::data::batches;
 use crate::data::{Split, shapes};
 use crate::device::{Clock, Device, NodeTimes, Peaks};
+use crate::distributed::Ranks;
 use crate::tape::Tape;
-use crate::train::Trainer;
 use crate::train::feed::Feed;
 use crate::train::recipe::SHAPES_SEED;
 use crate::train::step::StepConfig;
+use crate::train::{ReductionTimes, Trainer};
 
 /// Number of warm-up steps. In these steps, the device loads the kernels, memory pages are touched for the first time,
 /// and clock rates rise.
@@ -47,18 +49,19 @@ pub struct Effort {
 
 impl Effort {
     /// Calls `measure` as often as the effort allows, and returns all results. Returns None if `stop` returned true
-    /// before a call.
+    /// before a call. If ranks share the work, the time of the first rank decides, and `stop` must return the same on all.
     ///
     /// # Errors
     /// If `measure` fails.
     pub fn repeat<T>(
         &self,
+        ranks: Option<&dyn Ranks>,
         stop: &dyn Fn() -> bool,
         mut measure: impl FnMut() -> Result<T, Error>,
     ) -> Result<Option<Vec<T>>, Error> {
         let begun = Instant::now();
         let mut done = Vec::new();
-        while !self.is_enough(done.len(), begun.elapsed().as_secs_f64()) {
+        while !self.is_enough(done.len(), of_first(ranks, begun.elapsed().as_secs_f64())) {
             if stop() {
                 return Ok(None);
             }
@@ -76,6 +79,11 @@ impl Effort {
             None => n >= largest || n >= least && seconds + seconds / n as f64 > self.seconds,
         }
     }
+}
+
+/// Returns the time of the first rank, by which all ranks decide alike. Without ranks, the time itself.
+fn of_first(ranks: Option<&dyn Ranks>, seconds: f64) -> f64 {
+    ranks.map_or(seconds, |ranks| ranks.of_first(seconds))
 }
 
 /// The images on which steps are timed.
@@ -133,17 +141,19 @@ impl<'a> Sampler<'a> {
         Ok(Row { step, wait: (feed.waited() - waited) / n_steps })
     }
 
-    /// Runs the warm-up steps. Returns the number of steps for each call of [`Sampler::row`]. The number is at least 2,
-    /// because host and device then work at the same time. If a step takes a second or more, the number is 1, because
-    /// this overlap then saves little.
+    /// Runs the warm-up steps. Returns the number of steps for each call of [`Sampler::row`], which is equal on all ranks.
+    /// The number is at least 2, because host and device then work at the same time. If a step takes a second or more,
+    /// the number is 1, because this overlap then saves little.
     ///
     /// # Errors
     /// If the device fails.
     pub fn warm_up(&mut self, feed: &mut Feed) -> Result<usize, Error> {
-        let mut seconds = self.row(1, feed)?.step;
+        let ranks = self.trainer.ranks().cloned();
+        let mut one_step = || Ok::<_, Error>(of_first(ranks.as_deref(), self.row(1, feed)?.step));
+        let mut seconds = one_step()?;
         for _ in 1..WARM_UP_STEPS {
             if seconds < LONG_STEP {
-                seconds = self.row(1, feed)?.step;
+                seconds = one_step()?;
             }
         }
         let least = if seconds < 1.0 { 2 } else { 1 };
@@ -162,9 +172,9 @@ pub fn time_rows(
     effort: Effort,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<f64>>, Error> {
-    with_images(device, config, Timed::BuiltIn, |mut sampler, feed| {
+    with_images(device, config, Timed::BuiltIn, None, |mut sampler, feed| {
         let n_steps = sampler.warm_up(feed)?;
-        effort.repeat(stop, || Ok(sampler.row(n_steps, feed)?.step))
+        effort.repeat(None, stop, || Ok(sampler.row(n_steps, feed)?.step))
     })
 }
 
@@ -173,6 +183,8 @@ pub fn time_rows(
 pub struct TimedSteps {
     /// Tape of the step.
     pub tape: Tape,
+    /// Number of shards that this process computed: all of the step, or the part of one of several ranks.
+    pub n_own_shards: usize,
     /// Clock that timed the nodes.
     pub clock: Clock,
     /// Peak rates of the device: the higher of two measurements, before and after the steps.
@@ -184,12 +196,15 @@ pub struct TimedSteps {
     pub whole: Vec<f64>,
     /// Mean time in which an ordinary step waited for its images, in seconds, for each row.
     pub waits: Vec<f64>,
+    /// Reduction of each timed step; no entries if no ranks share the steps.
+    pub reductions: Vec<ReductionTimes>,
 }
 
 /// Times training steps on some images. Each repetition is a step in which every node is timed, and then a row of
 /// ordinary steps. The two kinds of steps alternate, so a slowdown of the machine lengthens the times of both kinds.
 ///
-/// `progress` receives one line per stage. Returns None if `stop` returned true.
+/// `progress` receives one line per stage. Returns None if `stop` returned true. If `ranks` share the steps, each rank must
+/// call it with the same arguments, and receives the times of its own part.
 ///
 /// # Errors
 /// If the step exceeds a limit of the device, or the device fails.
@@ -197,6 +212,7 @@ pub fn time_steps(
     device: &Device,
     config: &StepConfig,
     images: Timed<'_>,
+    ranks: Option<&Rc<dyn Ranks>>,
     effort: Effort,
     progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
@@ -204,22 +220,28 @@ pub fn time_steps(
     progress("measuring the device's peak rates");
     let peak = device.peaks()?;
     progress("compiling the step");
-    let timed = with_images(device, config, images, |mut sampler, feed| {
+    let timed = with_images(device, config, images, ranks, |mut sampler, feed| {
         let tape = sampler.trainer.tape().clone();
         let n_row = sampler.warm_up(feed)?;
         progress("timing steps");
-        let rounds = effort.repeat(stop, || Ok((sampler.nodes()?, sampler.row(n_row, feed)?)))?;
-        Ok(rounds.map(|rounds| (tape, rounds)))
+        let rounds = effort.repeat(ranks.map(|ranks| &**ranks), stop, || {
+            let before = sampler.trainer.reductions().unwrap_or_default();
+            let times = sampler.nodes()?;
+            let reduction = sampler.trainer.reductions().map(|so_far| so_far.since(&before));
+            Ok((times, sampler.row(n_row, feed)?, reduction))
+        })?;
+        Ok(rounds.map(|rounds| (tape, sampler.trainer.part().len(), rounds)))
     })?;
-    let Some((tape, rounds)) = timed else { return Ok(None) };
+    let Some((tape, n_own_shards, rounds)) = timed else { return Ok(None) };
     // The peak rates are measured again, because other load on the machine may have ended.
     let peak = peak.max(device.peaks()?);
     let clock = rounds[0].0.clock;
-    let of_node = |ix: usize| rounds.iter().map(|(times, _)| times.seconds[ix]).collect();
+    let of_node = |ix: usize| rounds.iter().map(|(times, ..)| times.seconds[ix]).collect();
     let nodes = (0..tape.nodes().len()).map(of_node).collect();
-    let whole = rounds.iter().map(|(_, row)| row.step).collect();
-    let waits = rounds.iter().map(|(_, row)| row.wait).collect();
-    Ok(Some(TimedSteps { tape, clock, peak, nodes, whole, waits }))
+    let whole = rounds.iter().map(|(_, row, _)| row.step).collect();
+    let waits = rounds.iter().map(|(_, row, _)| row.wait).collect();
+    let reductions = rounds.iter().filter_map(|(.., reduction)| *reduction).collect();
+    Ok(Some(TimedSteps { tape, n_own_shards, clock, peak, nodes, whole, waits, reductions }))
 }
 
 /// Runs `measure` with a sampler for the first batch of the images, and a feed of all their batches, again and again.
@@ -227,10 +249,14 @@ fn with_images<T>(
     device: &Device,
     config: &StepConfig,
     images: Timed<'_>,
+    ranks: Option<&Rc<dyn Ranks>>,
     measure: impl FnOnce(Sampler<'_>, &mut Feed) -> Result<T, Error>,
 ) -> Result<T, Error> {
     // The trainer is made first. If its step does not fit the memory, `Trainer::new` fails before any image is drawn.
     let mut trainer = Trainer::new(device, config, 0)?;
+    if let Some(ranks) = ranks {
+        trainer.share(Rc::clone(ranks));
+    }
     let batch_size = config.batch_size;
     let built_in;
     let (split, order) = match images {
@@ -247,9 +273,10 @@ fn with_images<T>(
         }
     };
     let measured = thread::scope(|scope| {
-        let size = trainer.shard_size();
+        let (size, part) = (trainer.shard_size(), trainer.part());
         let whole = batches::whole_batches(&order, batch_size).cycle();
-        let shards = whole.flat_map(move |images| images.chunks_exact(size));
+        let shards = whole
+            .flat_map(move |images| images.chunks_exact(size).skip(part.start).take(part.len()));
         let mut feed = Feed::start(scope, split, size, shards);
         measure(Sampler::new(&mut trainer, split, &order[..batch_size]), &mut feed)
     })?;
@@ -267,7 +294,7 @@ mod tests {
     fn the_effort_bounds_the_number_of_measurements() {
         let count = |n, seconds, bounds| {
             let effort = Effort { n, seconds, bounds };
-            effort.repeat(&|| false, || Ok(())).expect("nothing fails").map(|done| done.len())
+            effort.repeat(None, &|| false, || Ok(())).expect("nothing fails").map(|done| done.len())
         };
         assert_eq!(count(Some(4), 0.0, [9, 9]), Some(4), "a given number");
         assert_eq!(count(None, 0.0, [3, 100]), Some(3), "no time at all");
@@ -275,7 +302,7 @@ mod tests {
         let n_asked = Cell::new(0);
         let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
         let effort = Effort { n: None, seconds: 1e9, bounds: [3, 100] };
-        assert_eq!(effort.repeat(&stop, || Ok(())).expect("nothing fails"), None);
+        assert_eq!(effort.repeat(None, &stop, || Ok(())).expect("nothing fails"), None);
         assert_eq!(n_asked.get(), 3);
     }
 }

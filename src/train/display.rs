@@ -61,6 +61,10 @@ pub trait Display {
     /// [`Display::begin_epoch`]. Returns whether the run should request new metrics.
     fn step(&mut self, n_images: usize, lr: f64) -> bool;
 
+    /// Shows the longest time in which a rank has waited for the others since [`Display::begin_epoch`], in seconds. A run
+    /// on several ranks calls it after each step.
+    fn waited_for_ranks(&mut self, _seconds: f64) {}
+
     /// Shows the metrics of the epoch so far.
     fn metrics(&mut self, metrics: &Metrics);
 

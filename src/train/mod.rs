@@ -6,7 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `run.rs`, `run/` | the loop; a run's start (`start.rs`), an epoch's end (`epoch.rs`), a run's end (`finish.rs`) |
-//! | `trainer.rs` | [`Trainer`]: training on a dataset's pixels; each call is one step or one evaluation |
+//! | `trainer.rs`, `trainer/` | [`Trainer`]: training on a dataset's pixels; each call is one step or one evaluation |
 //! | `shared.rs` | the work that a trainer shares with other ranks |
 //! | `evaluator.rs` | [`Evaluator`]: loss, accuracy and logits of given weights |
 //! | `model.rs` | [`Model`]: the main interface of the library, for arrays and networks of your own |
@@ -106,6 +106,7 @@ pub mod units;
 pub use error::{ConfigError, StepError};
 pub use evaluator::Evaluator;
 pub use model::{Model, ModelConfig};
+pub use shared::ReductionTimes;
 pub use state::{Snapshot, TrainState};
 pub use trainer::Trainer;
 pub use update::{PassTimes, UpdateConfig};

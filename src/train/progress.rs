@@ -35,6 +35,8 @@ pub struct Progress {
     /// The latest loss and accuracy that have arrived in this epoch.
     metrics: Option<(f64, f64)>,
     metrics_requested: Instant,
+    /// The longest time in which a rank has waited for the others in this epoch, in seconds; none on one rank.
+    waited_for_ranks: Option<f64>,
     bar: Option<ProgressBar>,
     line_written: Instant,
 }
@@ -52,6 +54,7 @@ impl Default for Progress {
             step: 0,
             metrics: None,
             metrics_requested: now,
+            waited_for_ranks: None,
             bar: None,
             line_written: now,
         }
@@ -66,7 +69,7 @@ impl Display for Progress {
 
     fn begin_epoch(&mut self, epoch: usize, n_done: usize) {
         (self.epoch, self.epoch_begun) = (epoch, Instant::now());
-        (self.step, self.metrics) = (n_done, None);
+        (self.step, self.metrics, self.waited_for_ranks) = (n_done, None, None);
         self.bar = io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}");
             ProgressBar::new(self.n_steps as u64)
@@ -98,6 +101,10 @@ impl Display for Progress {
         is_due
     }
 
+    fn waited_for_ranks(&mut self, seconds: f64) {
+        self.waited_for_ranks = Some(seconds);
+    }
+
     fn metrics(&mut self, metrics: &Metrics) {
         self.metrics = Some((metrics.loss(), metrics.accuracy()));
     }
@@ -117,13 +124,37 @@ impl Display for Progress {
 
 impl Progress {
     fn message(&self, n_images: usize, lr: f64) -> String {
-        let images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
+        let seconds = self.epoch_begun.elapsed().as_secs_f64();
+        let images_per_s = n_images as f64 / seconds;
         let n_left = self.n_epochs * self.n_steps - (self.epoch * self.n_steps + self.step);
         // The measured time includes the evaluations of earlier epochs, so the estimate includes the later evaluations.
         let left = self.begun.elapsed().as_secs_f64() / self.n_run as f64 * n_left as f64;
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
             format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)
         });
-        format!("{metrics}lr {lr:.5}, {images_per_s:.0} images/s, {} left", duration(left))
+        // Another rank may have begun the epoch earlier than this one.
+        let waited = self.waited_for_ranks.map_or(String::new(), |waited| {
+            let part = (waited / seconds).min(1.0);
+            format!("{:.0}% of the time waiting for ranks, ", 100.0 * part)
+        });
+        let left = duration(left);
+        format!("{metrics}lr {lr:.5}, {images_per_s:.0} images/s, {waited}{left} left")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_for_ranks_is_shown_in_percent_of_the_epoch() {
+        let mut progress = Progress { n_epochs: 1, n_steps: 2, n_run: 1, ..Progress::default() };
+        assert!(!progress.message(64, 0.1).contains("ranks"));
+        progress.epoch_begun -= Duration::from_secs(100);
+        progress.waited_for_ranks(25.0);
+        let message = progress.message(64, 0.1);
+        assert!(message.contains("1 images/s, 25% of the time waiting for ranks, "), "{message}");
+        progress.begin_epoch(0, 0);
+        assert!(!progress.message(64, 0.1).contains("ranks"), "a new epoch");
     }
 }

@@ -64,13 +64,17 @@ impl Job<'_> {
         self.ranks.is_none_or(|ranks| ranks.rank() == 0)
     }
 
-    /// Returns the requests that signals have made on any rank: to stop, and to write a checkpoint. All ranks call it after
-    /// the same step.
-    fn requests(&self) -> [bool; 2] {
+    /// Returns the requests that signals have made on any rank: to stop, and to write a checkpoint. Also returns the longest
+    /// time of all ranks, where `waited` is that of this rank, in seconds. All ranks call it after the same step.
+    fn requests(&self, waited: f64) -> ([bool; 2], f64) {
         let own = [self.stop, self.checkpoint].map(|flag| flag.load(Ordering::Relaxed));
-        let Some(ranks) = self.ranks else { return own };
-        let any = ranks.any(u64::from(own[0]) | u64::from(own[1]) << 1);
-        [any & 1 == 1, any >> 1 & 1 == 1]
+        let Some(ranks) = self.ranks else { return (own, waited) };
+        // One message has all: a bit for each request, and microseconds above them.
+        let flags = u64::from(own[0]) | u64::from(own[1]) << 1;
+        let all = ranks.all_numbers(((1e6 * waited) as u64) << 2 | flags);
+        let is_set = |bit: u32| all.iter().any(|number| number >> bit & 1 == 1);
+        let longest = all.iter().map(|number| number >> 2).max().unwrap_or_default();
+        ([is_set(0), is_set(1)], 1e-6 * longest as f64)
     }
 }
 
@@ -272,7 +276,11 @@ impl Run<'_> {
         if self.display.step(n_seen, lr) {
             self.trainer.state.request_metrics()?;
         }
-        let [stops, is_asked_for] = self.job.requests();
+        let waited = self.job.ranks.map_or(0.0, |ranks| ranks.traffic().0 - self.traffic.0);
+        let ([stops, is_asked_for], longest_wait) = self.job.requests(waited);
+        if self.job.ranks.is_some() {
+            self.display.waited_for_ranks(longest_wait);
+        }
         if stops {
             return Err(Stopped::Early(Ended::Interrupted));
         }

@@ -42,6 +42,21 @@ fn a_summary_and_a_drawing_count_auxiliary_heads_apart() {
     assert!(note(&[]).contains(">13,004,888 parameters ·"));
 }
 
+/// A change of a network or of the drawing makes them anew: `wgrad tape --eval --no-fuse --network NAME --svg FILE`.
+#[test]
+fn the_drawings_in_the_documents_are_those_of_the_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawings = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/networks");
+    for entry in fs::read_dir(drawings).expect("a folder") {
+        let path = entry.expect("a drawing").path();
+        let network = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let tape = ["tape", "--eval", "--no-fuse", "--network", &network, "--svg=drawing.svg"];
+        assert!(wgrad(folder.path(), &tape).status.success(), "{network}");
+        let drawn = fs::read(folder.path().join("drawing.svg")).expect("drawn");
+        assert!(drawn == fs::read(&path).expect("a drawing"), "{network}: another drawing");
+    }
+}
+
 #[test]
 fn an_unknown_network_is_a_wrong_use_and_names_the_nearest_and_all() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,8 +2,8 @@
 import torch
 import torch.nn.functional as F
 
+from family import cifar
 from resnet9 import ResNet9
-from resnet_cifar import ResNetCifar
 from writer import F64, f32
 
 MEAN, STD = [0.5, 0.4, 0.6], [0.25, 0.2, 0.3]
@@ -57,7 +57,7 @@ def parts_of_resnet9(net):
 
 
 def parts_of_resnet20(net, last_stage_behind):
-    stages = lambda x: net.layer2(net.layer1(net.relu(net.bn1(net.conv1(x)))))
+    stages = lambda x: net.layer2(net.layer1(F.relu(net.bn1(net.conv1(x)))))
     head = lambda a: net.linear(a.mean((2, 3)))
     if last_stage_behind:
         return stages, lambda a: head(net.layer3(a))
@@ -68,7 +68,7 @@ def grad_cams(w, seed):
     """Writes maps in front of an average pool, of a max pool, and of a stage with one position."""
     torch.manual_seed(6000 + seed)
     gen = torch.Generator().manual_seed(6000 + seed)
-    resnet20, resnet9 = lambda: ResNetCifar(3, 4), lambda: ResNet9(2)
+    resnet20, resnet9 = lambda: cifar.ResNet([3] * 3, width=4), lambda: ResNet9(2)
     grad_cam(w, gen, "grad_cam_00", resnet20, lambda net: parts_of_resnet20(net, False), 32, network="resnet20", width=4)
     grad_cam(w, gen, "grad_cam_01", resnet9, parts_of_resnet9, 32, network="resnet9", width=2)
     grad_cam(w, gen, "grad_cam_02", resnet20, lambda net: parts_of_resnet20(net, True), 4, network="resnet20", width=4)

@@ -100,7 +100,10 @@ fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let [epoch, epoch_bar, run_bar, metrics, rate, best] = lines.areas(inner);
     let Some(facts) = &state.facts else { return };
     let (n_epochs, n_steps) = (facts.n_epochs, facts.n_steps);
-    let text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
+    let mut text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
+    if let Some(part) = state.waited_for_ranks {
+        text += &format!(", {:.0}% waiting", 100.0 * part);
+    }
     frame.render_widget(Line::raw(text), epoch);
     frame.render_widget(bar("epoch", state.epoch_done(), String::new()), epoch_bar);
     let left = state.left().map_or(String::new(), |left| format!(" {} left", duration(left)));
@@ -217,6 +220,7 @@ mod tests {
         let y = relu::relu(&mut tape, x);
         add::add(&mut tape, y, x);
         state.times(&tape, &NodeTimes { seconds: vec![0.001, 0.003], clock: Clock::Host });
+        state.waited_for_ranks = Some(0.25);
         state
     }
 
@@ -250,7 +254,7 @@ mod tests {
                 "100%\u{2502}",
                 "learning rate \u{2500}",
                 "0.010\u{2502}",
-                "epoch 2/3, step 5/10",
+                "epoch 2/3, step 5/10, 25% waiting",
                 "epoch  50% \u{2501}\u{2501}",
                 "s left \u{2501}\u{2501}",
                 "loss 1.5000, accuracy 25.0%",

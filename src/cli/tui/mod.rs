@@ -127,6 +127,10 @@ impl Display for Dashboard {
         wanted
     }
 
+    fn waited_for_ranks(&mut self, seconds: f64) {
+        self.state().waited_for_ranks(seconds);
+    }
+
     fn metrics(&mut self, metrics: &Metrics) {
         self.state().metrics(metrics);
     }

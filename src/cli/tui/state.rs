@@ -59,6 +59,8 @@ pub struct State {
     pub lr: f64,
     /// Training images per second, the mean over the epoch so far.
     pub images_per_s: f64,
+    /// Longest time in which a rank has waited for the others, as a part of the epoch so far; None on one rank.
+    pub waited_for_ranks: Option<f64>,
     /// Latest metrics, sums over the epoch so far; None before the epoch's first reading.
     pub metrics: Option<Metrics>,
     pub train: Vec<Point>,
@@ -82,6 +84,7 @@ impl State {
             epoch_begun: now,
             lr: 0.0,
             images_per_s: 0.0,
+            waited_for_ranks: None,
             metrics: None,
             train: Vec::new(),
             evaluations: Vec::new(),
@@ -101,6 +104,11 @@ impl State {
     pub fn step(&mut self, n_images: usize, lr: f64) {
         (self.n_run, self.step, self.lr) = (self.n_run + 1, self.step + 1, lr);
         self.images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
+    }
+
+    pub fn waited_for_ranks(&mut self, seconds: f64) {
+        let part = seconds / self.epoch_begun.elapsed().as_secs_f64();
+        self.waited_for_ranks = Some(part.min(1.0));
     }
 
     /// Adds a point to the training curves. The metrics are sums over the epoch. The point is the difference of two

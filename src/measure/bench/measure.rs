@@ -28,7 +28,7 @@ pub fn measure(
     progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Bench>, Error> {
-    let timed = time_steps(device, config, Timed::BuiltIn, effort, progress, stop)?;
+    let timed = time_steps(device, config, Timed::BuiltIn, None, effort, progress, stop)?;
     let Some(timed) = timed else { return Ok(None) };
     let settings = BenchSettings {
         network: timed.tape.name().to_string(),
@@ -134,11 +134,13 @@ mod tests {
         let work = Work::sum_of(&tape, |_| true);
         let timed = TimedSteps {
             tape,
+            n_own_shards: 1,
             clock,
             peak,
             nodes: times,
             whole: vec![16.0, 20.0, 18.0],
             waits: Vec::new(),
+            reductions: Vec::new(),
         };
         let bench = super::super::tests::bench(Vec::new(), &[1.0]);
         let bench = evaluate(timed, bench.settings, bench.machine);

@@ -3,6 +3,8 @@
 //! [`measure`] returns a [`Profile`]. [`table`] prints it, and [`svg`] draws it. `docs/profiling.md` explains the
 //! output.
 
+use std::rc::Rc;
+
 use serde::{Serialize, Serializer};
 
 use super::sampler::{Timed, TimedSteps, time_steps};
@@ -11,8 +13,10 @@ use crate::Error;
 use crate::base::sorting::sort_by;
 use crate::data::Dataset;
 use crate::device::{Clock, Device, Peaks};
+use crate::distributed::Ranks;
 use crate::passes::Work;
 use crate::tape::Tape;
+use crate::train::ReductionTimes;
 use crate::train::step::StepConfig;
 
 pub mod svg;
@@ -44,6 +48,9 @@ pub struct Profile {
     /// Mean time of a whole step in which it waited for its images, in seconds. The mean has the rare long waits for a
     /// disk, which a median would leave out.
     pub wait_seconds: f64,
+    /// Reduction over the ranks; None if no ranks share the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduction>,
     /// Images of the steps: `built-in`, or the name of a dataset.
     pub images: String,
     /// Images per second of the whole step, by the host's clock.
@@ -58,6 +65,36 @@ pub struct Profile {
     pub layers: Vec<Total>,
     /// Totals by op, those with the most time first.
     pub ops: Vec<Total>,
+}
+
+/// The sum of a step's results over all ranks, as the first rank measured it: after the nodes of the last shard, and
+/// before those of the update.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Reduction {
+    /// Number of ranks.
+    pub n_ranks: usize,
+    /// Median time in seconds: copies between device and host, wait, exchange, additions.
+    pub seconds: f64,
+    /// Median time in which the rank waited until all others had begun the exchange, in seconds; a part of `seconds`.
+    pub wait_seconds: f64,
+    /// Bytes that the rank sent to all others in a step.
+    pub sent_bytes: u64,
+}
+
+impl Reduction {
+    /// Returns the medians of several reductions; None without any.
+    fn of(ranks: Option<&Rc<dyn Ranks>>, times: &[ReductionTimes]) -> Option<Self> {
+        let last = times.last()?;
+        let median = |seconds: fn(&ReductionTimes) -> f64| {
+            Sample::new(times.iter().map(seconds).collect()).median
+        };
+        Some(Self {
+            n_ranks: ranks?.size(),
+            seconds: median(|times| times.seconds),
+            wait_seconds: median(|times| times.wait_seconds),
+            sent_bytes: last.n_sent_bytes,
+        })
+    }
 }
 
 /// A node and its time.
@@ -77,7 +114,7 @@ pub struct NodeProfile {
     pub seconds_min: f64,
     /// Longest time, in seconds.
     pub seconds_max: f64,
-    /// Median time and work of the node in a step; over all shards if the step has several.
+    /// Median time and work of the node in a step; over all shards of this process if the step has several.
     #[serde(flatten, serialize_with = "rates")]
     pub timed: TimedWork,
 }
@@ -115,7 +152,8 @@ fn clock_name<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::E
 
 /// Times training steps on the training images of a dataset, or on built-in images without one. `n_steps` is the number
 /// of timed steps; with None, the sampler chooses it by time. A dataset has enough training images for a batch.
-/// `progress` receives one line per stage.
+/// `progress` receives one line per stage. If `ranks` share the step, each rank must call it with the same arguments; the
+/// profile is that of its own part.
 ///
 /// # Errors
 /// If the step exceeds a limit of the device, or the device fails.
@@ -123,16 +161,17 @@ pub fn measure(
     device: &Device,
     config: &StepConfig,
     dataset: Option<&Dataset>,
+    ranks: Option<&Rc<dyn Ranks>>,
     n_steps: Option<usize>,
     progress: &dyn Fn(&str),
 ) -> Result<Profile, Error> {
     let effort = Effort { n: n_steps, ..EFFORT };
     let images = dataset.map_or(Timed::BuiltIn, |dataset| Timed::Of(&dataset.train));
-    let timed = time_steps(device, config, images, effort, progress, &|| false)?;
-    let TimedSteps { tape, clock, peak, nodes, whole, waits } =
+    let timed = time_steps(device, config, images, ranks, effort, progress, &|| false)?;
+    let TimedSteps { tape, n_own_shards, clock, peak, nodes, whole, waits, reductions } =
         timed.expect("nothing stops the sampler");
 
-    let node = |(ix, seconds)| NodeProfile::new(&tape, ix, &Sample::new(seconds));
+    let node = |(ix, seconds)| NodeProfile::new(&tape, n_own_shards, ix, &Sample::new(seconds));
     let nodes: Vec<NodeProfile> = nodes.into_iter().enumerate().map(node).collect();
     let mut ops = totals(&nodes, |node| node.op);
     sort_by(&mut ops, |a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
@@ -147,6 +186,7 @@ pub fn measure(
         peak,
         step_seconds: whole.median,
         wait_seconds: waits.iter().sum::<f64>() / waits.len() as f64,
+        reduction: Reduction::of(ranks, &reductions),
         images: dataset.map_or("built-in", |dataset| dataset.name).to_string(),
         images_per_s: config.batch_size as f64 / whole.median,
         sum: Total::of("all nodes", &nodes),
@@ -158,8 +198,10 @@ pub fn measure(
 }
 
 impl NodeProfile {
-    fn new(tape: &Tape, ix: usize, seconds: &Sample) -> Self {
+    /// Returns a node that was run for each of `n_own_shards` shards, or once if it belongs to the update.
+    fn new(tape: &Tape, n_own_shards: usize, ix: usize, seconds: &Sample) -> Self {
         let node = &tape.nodes()[ix];
+        let n_runs = tape.n_runs(node).min(n_own_shards);
         Self {
             ix,
             node: node.label(),
@@ -168,10 +210,7 @@ impl NodeProfile {
             op: node.op.name(),
             seconds_min: seconds.min,
             seconds_max: seconds.max,
-            timed: TimedWork {
-                seconds: seconds.median,
-                work: Work::of(tape, node).times(tape.n_runs(node)),
-            },
+            timed: TimedWork { seconds: seconds.median, work: Work::of(tape, node).times(n_runs) },
         }
     }
 }

@@ -38,9 +38,16 @@ pub fn draw(profile: &Profile) -> String {
     let mut svg = Svg::drawing([WIDTH, height], &title);
     let (sum, step) = (milliseconds(profile.sum.timed.seconds), milliseconds(profile.step_seconds));
     let (flops, bytes) = (giga(peak.flops_per_s), giga(peak.bytes_per_s));
+    let reduction = profile.reduction.map_or(String::new(), |reduction| {
+        format!(
+            ", {} the reduction over {} ranks",
+            milliseconds(reduction.seconds),
+            reduction.n_ranks
+        )
+    });
     let note = format!(
-        "{sum} in all nodes (medians of {n_steps}), {step} a whole step by the host's clock · the device at \
-         best: {flops} GFLOP/s, {bytes} GB/s"
+        "{sum} in all nodes (medians of {n_steps}){reduction}, {step} a whole step by the host's clock · the device \
+         at best: {flops} GFLOP/s, {bytes} GB/s"
     );
     svg.head(&title, &[note]);
     flame(&mut svg, profile);

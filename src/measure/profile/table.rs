@@ -1,11 +1,12 @@
 //! The profile as text.
 
-use super::{NodeProfile, Profile, Total};
+use super::{Profile, Total};
 use crate::base::choice::Choice;
 use crate::base::sorting::sort_by;
 use crate::device::Peaks;
 use crate::measure::TimedWork;
 use crate::measure::figures::{giga, percent};
+use crate::tape::Phase;
 
 /// The order of the nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -22,23 +23,36 @@ impl Choice for Sort {
         &[(Self::Tape, "tape", "Order of execution"), (Self::Time, "time", "Longest time first")];
 }
 
-/// Returns the table as text: one line per node, then the totals, then the sum, the whole step and its wait for data.
+/// Name of the reduction in the column of names.
+const REDUCTION: &str = "reduction over ranks";
+
+/// Returns the table as text: one line per node, then the totals, then the sum, the whole step and its wait for data. If
+/// ranks share the step, the reduction has a line before the update.
 pub fn table(profile: &Profile, sort: Sort) -> String {
     let mut text = head(profile);
     let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
     let columns = Columns { name, sum: profile.sum.timed.seconds, peak: profile.peak };
     text += &columns.titles("  #  node");
-    let mut nodes: Vec<&NodeProfile> = profile.nodes.iter().collect();
+    let nodes = profile.nodes.iter();
+    let mut rows: Vec<_> =
+        nodes.map(|node| (node.phase, Some(node.ix), &*node.node, node.timed)).collect();
+    if let Some(reduction) = profile.reduction {
+        // The reduction has no number on the tape. It follows the partial sums.
+        let row = (Phase::Reduce.name(), None, REDUCTION, seconds(reduction.seconds));
+        let update = rows.iter().position(|row| row.0 == Phase::Update.name());
+        rows.insert(update.unwrap_or(rows.len()), row);
+    }
     if sort == Sort::Time {
-        sort_by(&mut nodes, |a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
+        sort_by(&mut rows, |a, b| b.3.seconds.total_cmp(&a.3.seconds));
     }
     let mut phase = "";
-    for node in nodes {
-        if sort == Sort::Tape && node.phase != phase {
-            phase = node.phase;
+    for (of_row, ix, name, timed) in rows {
+        if sort == Sort::Tape && of_row != phase {
+            phase = of_row;
             text += &format!("-- {phase}\n");
         }
-        text += &columns.line(&format!("{:>3}", node.ix), &node.node, node.timed);
+        let ix = ix.map_or(String::new(), |ix| ix.to_string());
+        text += &columns.line(&ix, name, timed);
     }
     for (title, totals) in
         [("phase", &profile.phases), ("layer", &profile.layers), ("op", &profile.ops)]
@@ -61,9 +75,17 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
         "a whole step, by the host's clock",
         TimedWork { seconds: profile.step_seconds, ..sum.timed },
     );
-    let wait = TimedWork { seconds: profile.wait_seconds, ..TimedWork::default() };
-    text += &columns.line("", "waiting for data", wait);
+    text += &columns.line("", "waiting for data", seconds(profile.wait_seconds));
+    if let Some(reduction) = profile.reduction {
+        text += &columns.line("", REDUCTION, seconds(reduction.seconds));
+        text += &columns.line("", "of it, waiting for ranks", seconds(reduction.wait_seconds));
+    }
     text
+}
+
+/// Returns a time without work.
+fn seconds(seconds: f64) -> TimedWork {
+    TimedWork { seconds, ..TimedWork::default() }
 }
 
 fn head(profile: &Profile) -> String {
