@@ -6,7 +6,7 @@
 use wgrad::base::chart::lines::{Series, Unit};
 use wgrad::tape::Mode;
 
-use super::lab::flow::norm;
+use super::lab::flow::{norm, percent};
 use super::lab::residual::{Order, Residual, sum};
 use super::lab::{Blocks, Probe, Spread, Trained, Verdict};
 use super::{Lab, Page, Record, Study};
@@ -48,7 +48,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 /// Returns the blocks of a stage: a block that changes the shape, and then every `every`-th other block, once for each
 /// of the steps.
-fn blocks(stage: usize, n_blocks: usize, every: usize, steps: &[f32]) -> Blocks {
+pub fn blocks(stage: usize, n_blocks: usize, every: usize, steps: &[f32]) -> Blocks {
     let first = usize::from(stage > 0);
     let kept = (first..n_blocks).skip(every - 1).step_by(every);
     let with_steps = kept.flat_map(|ix| steps.iter().map(move |&h| (Some(ix), h)));
@@ -67,7 +67,7 @@ fn sizes(
     let mut numbers = Vec::new();
     let mut probe = Probe::new(lab.device, Mode::Eval, &[n_images, h, w, c], |tape, x, _| {
         let recorded = network.record(tape, x, trained.network.width, trained.network.classes);
-        let pairs = recorded.inputs.into_iter().zip(recorded.branches).enumerate();
+        let pairs = recorded.states.into_iter().zip(recorded.branches).enumerate();
         let keeps_shape = |(_, (x, f)): &(usize, _)| tape.shape(*x) == tape.shape(*f);
         let kept: Vec<_> = pairs.filter(keeps_shape).collect();
         numbers = kept.iter().map(|(ix, _)| (ix + 1) as f64).collect();
@@ -97,7 +97,8 @@ fn show(record: &Record, page: &mut Page) {
         ..Series::default()
     };
     let points = blocks.iter().copied().zip(ratios.iter().copied()).collect();
-    let caption = "The norm of f(x) divided by that of x, a mean over test images. Blocks that change the shape are left out.";
+    let caption =
+        "The norm of f(x) over that of x, a mean over test images. Two blocks change the shape.";
     page.curves(
         "Size of a block's step",
         ("block, from the images", Unit::Count),
@@ -175,7 +176,12 @@ fn show(record: &Record, page: &mut Page) {
     page.verdict(
         "two half steps in place of each step do not raise the error",
         Verdict::of(two - base <= margin(base, two), two - base > margin(base, two)),
-        &format!("The error is {} with one step and {} with two half steps; a difference counts above {}.", percent(base), percent(two), percent(margin(base, two))),
+        &format!(
+            "The error is {} with one step, {} with two half steps. A difference counts above {}.",
+            percent(base),
+            percent(two),
+            percent(margin(base, two))
+        ),
     );
     let Some(coarse) = error("half/2") else { return };
     page.verdict(
@@ -183,10 +189,6 @@ fn show(record: &Record, page: &mut Page) {
         Verdict::of(coarse - two > margin(coarse, two), two - coarse > margin(coarse, two)),
         &format!("With half of the blocks and double steps, the error is {}.", percent(coarse)),
     );
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.1}%", 100.0 * part)
 }
 
 /// Returns the standard error of an error that was measured on `n` images.

@@ -1,7 +1,6 @@
 //! A clean shortcut keeps the gradient alive (He et al. 2016; Balduzzi et al. 2017).
 //!
-//! Each network computes one forward and one backward pass at its initial weights. `docs/lessons/gradient_flow.md` has
-//! the text.
+//! Each network computes one pass at its initial weights. `docs/lessons/gradient_flow.md` has the text.
 
 use wgrad::base::chart::lines::Unit;
 
@@ -55,9 +54,9 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                     let alike =
                         of_neighbours.chunks(own.len()).map(|d| mean_cosine(own, d, n_images));
                     Ok(vec![
-                        ("ratio", vec![Flow::ratio(&flow.inputs)]),
+                        ("ratio", vec![Flow::ratio(&flow.outputs)]),
                         ("correlation", alike.collect()),
-                        ("inputs", flow.inputs),
+                        ("outputs", flow.outputs),
                         ("weights", flow.weights),
                     ])
                 })?;
@@ -102,7 +101,7 @@ fn show(record: &Record, page: &mut Page) {
     let depths: Vec<usize> = DEPTHS.into_iter().filter(is_measured).collect();
     let Some(shown) = depths.iter().copied().rfind(|&depth| depth <= SHOWN) else { return };
     let blocks: Vec<f64> = (1..=(shown - 2) / 2).map(|ix| ix as f64).collect();
-    for (what, of, about) in [("inputs", "x", "input"), ("weights", "W", "two convolutions")] {
+    for (what, of, about) in [("outputs", "x", "output"), ("weights", "W", "two convolutions")] {
         let title = format!("Norm of d loss / d {of}, {shown} layers");
         let axis = ("block, from the images", Unit::Count);
         let curve =
@@ -182,17 +181,18 @@ fn verdicts(page: &mut Page, depth: usize, of: impl Fn(usize, &str, usize) -> Op
             &format!("It is multiplied by {} over {depth} layers.", in_digits(plain)),
         );
     }
-    if let Some((plain, v1, v2)) = three(0, "correlation", 1) {
+    for (at, share) in SHARES.into_iter().enumerate() {
+        let Some((plain, v1, v2)) = three(0, "correlation", at) else { continue };
+        let share = 100.0 * share;
         page.verdict(
-            "with batch norm, shortcuts make the gradients of neighbouring images more alike",
+            &format!("with batch norm, shortcuts make gradients of neighbours at {share}% more alike"),
             Verdict::of(
                 plain.is_below(&v1) && plain.is_below(&v2),
                 v1.is_below(&plain) || v2.is_below(&plain),
             ),
             &format!(
-                "At a share of {}, the correlation is {plain} in a plain network, {v1} with shortcuts, and {v2} with \
-                 shortcuts and pre-activation.",
-                SHARES[1]
+                "The correlation is {plain} in a plain network, {v1} with shortcuts, and {v2} with shortcuts and \
+                 pre-activation."
             ),
         );
     }

@@ -1,11 +1,12 @@
 //! A block at zero is the identity, so stacking such blocks cannot hurt (He et al. 2015).
 //!
-//! A trained network gets twice as many additional blocks, whose branches end in a batch norm with the weight 0. Then both
-//! networks train on. `docs/lessons/identity.md` has the text.
+//! A trained network gets as many additional blocks as it has, whose branches end in a batch norm with the weight 0.
+//! Then both networks train on. `docs/lessons/identity.md` has the text.
 
 use wgrad::base::chart::lines::Unit;
 use wgrad::train::Trainer;
 
+use super::lab::flow::percent;
 use super::lab::{Blocks, Spread, Trained, Training, Verdict};
 use super::{Lab, Page, Record, Study};
 
@@ -21,7 +22,7 @@ pub static STUDY: Study = Study {
 const N_SEEDS: u64 = 3;
 
 /// The parts of the additional blocks that are switched on.
-const N_PARTS: usize = 4;
+const N_PARTS: usize = 3;
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let names = ["resnet8", "resnet8", "resnet20"];
@@ -29,7 +30,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_blocks = shallow.n_blocks()?;
     let stage = |factor| -> Blocks {
         let own = (0..n_blocks).map(|ix| (Some(ix), 1.0));
-        own.chain(vec![(None, factor); 2 * n_blocks]).collect()
+        own.chain(vec![(None, factor); n_blocks]).collect()
     };
     let deep = shallow.with_blocks(lab, &[0.0; 3].map(stage))?;
     lab.measure("bits", |lab| compare(lab, &shallow, &deep))?;
@@ -72,7 +73,7 @@ fn compare(
 /// Trains a network on. Returns it, and its test and training error.
 fn train_on(lab: &Lab<'_>, network: &Trained, seed: u64) -> anyhow::Result<(Trained, [f64; 2])> {
     let step = lab.images.step(network.network, lab.size([8, 64, 128]));
-    let training = Training { seed, ..Training::new(lab, step, lab.size([2, 32, 16_000]), 0.05) };
+    let training = Training { seed, ..Training::new(lab, step, lab.size([2, 24, 16_000]), 0.05) };
     let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
     trainer.state.set_weights(&network.weights)?;
     let curve = training.run_with(lab, &mut trainer)?;
@@ -84,14 +85,14 @@ fn train_on(lab: &Lab<'_>, network: &Trained, seed: u64) -> anyhow::Result<(Trai
 }
 
 /// Returns the errors of a network of which a part of the additional blocks is switched on, those next to the images
-/// first: none, a quarter, and so on to all.
+/// first: none, a third, two thirds, all.
 fn switched_on(
     lab: &Lab<'_>,
     network: &Trained,
     n_blocks: usize,
 ) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
     let added: Vec<String> = (1..=3)
-        .flat_map(|stage| (n_blocks..3 * n_blocks).map(move |ix| format!("layer{stage}.{ix}.bn2")))
+        .flat_map(|stage| (n_blocks..2 * n_blocks).map(move |ix| format!("layer{stage}.{ix}.bn2")))
         .collect();
     let mut evaluator = network.evaluator(lab)?;
     let (mut n_on, mut errors) = (Vec::new(), Vec::new());
@@ -107,7 +108,6 @@ fn switched_on(
 }
 
 fn show(record: &Record, page: &mut Page) {
-    let percent = |error: f64| format!("{:.1}%", 100.0 * error);
     let (Some(n_logits), Some(n_different)) =
         (record.number("bits/logits"), record.number("bits/different"))
     else {
@@ -172,7 +172,7 @@ fn show(record: &Record, page: &mut Page) {
             page.verdict(
                 &format!("a network that begins with additional blocks of zero {claim} than one without them"),
                 Verdict::of(!shallow.is_below(&deep), shallow.is_below(&deep)),
-                &format!("After the same steps, the {what} is {} with them and {} without.", deep.percent(), shallow.percent()),
+                &format!("The {what} is {} with them and {} without.", deep.percent(), shallow.percent()),
             );
         }
     }

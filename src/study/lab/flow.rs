@@ -9,8 +9,8 @@ use super::{Lab, Probe, Spread};
 
 /// The gradients of the loss of a batch, at the initial weights of a seed.
 pub struct Flow {
-    /// The norm of the gradient of each block's input.
-    pub inputs: Vec<f64>,
+    /// The norm of the gradient of each block's output.
+    pub outputs: Vec<f64>,
     /// The norm of the gradient of each block's convolutions.
     pub weights: Vec<f64>,
     /// The gradient of the images, `[N, H, W, C]`.
@@ -37,7 +37,7 @@ impl Flow {
                 names = recorded.names;
                 let loss = cross_entropy(tape, recorded.logits, labels, 0.0).loss;
                 let gradients = passes::backward(tape, loss);
-                let values = recorded.inputs.iter().chain([&x]);
+                let values = recorded.states[1..].iter().chain([&x]);
                 values.map(|&value| gradients.get(value).expect("the loss depends on it")).collect()
             })?;
         probe.initialise(seed)?;
@@ -50,15 +50,15 @@ impl Flow {
             norm(convs.flat_map(|member| &d_parameters[member.range()]))
         };
         Ok(Self {
-            inputs: d_values.iter().map(norm).collect(),
+            outputs: d_values.iter().map(norm).collect(),
             weights: names.iter().map(of_block).collect(),
             d_images,
         })
     }
 
-    /// Returns the norm of the gradient at the first block's input, divided by the one at the last block's input.
-    pub fn ratio(inputs: &[f64]) -> f64 {
-        match inputs {
+    /// Returns the norm of the gradient at the first block, divided by the one at the last block.
+    pub fn ratio(outputs: &[f64]) -> f64 {
+        match outputs {
             [first, .., last] => first / last,
             _ => 1.0,
         }
@@ -89,6 +89,11 @@ pub fn digits(number: f64) -> String {
     }
 }
 
+/// Formats a fraction in percent: `12.3%`.
+pub fn percent(part: f64) -> String {
+    format!("{:.1}%", 100.0 * part)
+}
+
 /// Formats a spread with three digits for each number: `1.23e7 (1.02e7 to 1.54e7)`.
 pub fn in_digits(Spread { mean, low, high }: Spread) -> String {
     format!("{} ({} to {})", digits(mean), digits(low), digits(high))
@@ -99,6 +104,15 @@ pub fn change(ratio: Spread) -> Spread {
     let [mean, low, high] = [ratio.mean, ratio.low, ratio.high].map(f64::ln);
     let nearest = if low <= 0.0 && high >= 0.0 { 0.0 } else { low.abs().min(high.abs()) };
     Spread { mean: mean.abs(), low: nearest, high: low.abs().max(high.abs()) }
+}
+
+/// Returns the slope of the straight line that fits points `(x, y)` best.
+pub fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let x = points.iter().map(|point| point.0).sum::<f64>() / n;
+    let y = points.iter().map(|point| point.1).sum::<f64>() / n;
+    let products: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    products / points.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>()
 }
 
 #[cfg(test)]
@@ -114,6 +128,11 @@ mod tests {
         assert_eq!(of(4.0, 2.0, 8.0), [2.0, 1.0, 3.0]);
         assert_eq!(of(0.25, 0.125, 0.5), [2.0, 1.0, 3.0]);
         assert_eq!(of(1.0, 0.25, 2.0), [0.0, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn a_line_has_its_slope() {
+        assert_eq!(slope(&[(0.0, 5.0), (1.0, 3.0), (4.0, -3.0)]), -2.0);
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Paths {
     }
 
     /// Selects all paths at once.
+    #[cfg(test)]
     pub fn select_all(&mut self) {
         for name in &self.names {
             for gate in ["branch", "shortcut"] {

@@ -13,11 +13,13 @@
 //! | `seeds.rs` | measurements of several seeds in a record |
 //! | `spread.rs` | means and spreads over seeds |
 //! | `residual.rs` | [`residual::Residual`]: residual networks whose joints a study may change |
+//! | `change.rs` | [`change::Change`]: shortcuts that are scaled, projected or gated |
 //! | `deeper.rs` | [`Trained::with_blocks`]: a network with more blocks than another, or fewer |
 //! | `flow.rs` | [`Flow`]: the gradients inside a network at initialisation |
 //! | `gated.rs` | [`gated::Paths`]: a residual network whose gates select paths for the backward pass |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
+pub mod change;
 mod deeper;
 pub mod flow;
 pub mod gated;

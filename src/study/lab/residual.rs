@@ -1,8 +1,11 @@
 //! Residual networks for CIFAR whose joints a study may change: the place where a block adds its branch to its shortcut.
 
+use std::fmt;
+
 use wgrad::nn::layers::{self, Conv, Init, Linear};
 use wgrad::nn::networks::parts;
 use wgrad::nn::networks::stages::{Names, Place, changes_shape, places};
+use wgrad::nn::networks::{Heads, Network, Sizes};
 use wgrad::tape::{Tape, ValueId};
 
 /// The place of batch norm and ReLU in a block.
@@ -18,8 +21,6 @@ pub enum Order {
 pub struct Joint<'a> {
     /// The name of the block, such as `layer1.0`.
     pub name: &'a str,
-    /// The number of the block, from 0.
-    pub ix: usize,
     /// The input of the block.
     pub x: ValueId,
     /// The output of the residual branch.
@@ -60,8 +61,8 @@ pub struct Recorded {
     pub logits: ValueId,
     /// The name of each block.
     pub names: Vec<String>,
-    /// The input of each block, `[N, H, W, C]`.
-    pub inputs: Vec<ValueId>,
+    /// The input of each block, and then the output of the last one, `[N, H, W, C]`.
+    pub states: Vec<ValueId>,
     /// The output of each block's residual branch.
     pub branches: Vec<ValueId>,
 }
@@ -89,13 +90,13 @@ impl Residual<'_> {
             x = self.batch_norm(tape, "bn1", x);
             x = layers::relu(tape, "relu", x);
         }
-        let (mut names, mut inputs, mut branches) = (Vec::new(), Vec::new(), Vec::new());
-        for (ix, at) in places(&[self.n_blocks; 3], width).enumerate() {
+        let (mut names, mut states, mut branches) = (Vec::new(), vec![x], Vec::new());
+        for at in places(&[self.n_blocks; 3], width) {
             let name = (Names::CIFAR.block)(at.stage, at.ix);
-            inputs.push(x);
-            let [branch, y] = self.block(tape, &name, ix, x, at);
+            let [branch, y] = self.block(tape, &name, x, at);
             branches.push(branch);
             names.push(name);
+            states.push(y);
             x = y;
         }
         if self.order == Order::Before {
@@ -105,11 +106,11 @@ impl Residual<'_> {
         let init = if self.order == Order::After { Init::KaimingNormal } else { Init::Uniform };
         let linear = Linear { bias: true, init, ..Linear::default() };
         let logits = parts::head(tape, "linear", x, classes, linear);
-        Recorded { logits, names, inputs, branches }
+        Recorded { logits, names, states, branches }
     }
 
     /// Records a block. Returns the output of its branch, and that of the block.
-    fn block(&self, tape: &mut Tape, name: &str, ix: usize, x: ValueId, at: Place) -> [ValueId; 2] {
+    fn block(&self, tape: &mut Tape, name: &str, x: ValueId, at: Place) -> [ValueId; 2] {
         let (mut y, mut activated) = (x, x);
         for layer in 1..=2 {
             let [conv, bn] = [format!("{name}.conv{layer}"), format!("{name}.bn{layer}")];
@@ -139,7 +140,7 @@ impl Residual<'_> {
             }
             false => x,
         };
-        let mut y = (self.join)(tape, &Joint { name, ix, x, branch, shortcut });
+        let mut y = (self.join)(tape, &Joint { name, x, branch, shortcut });
         if self.order == Order::After {
             y = layers::relu(tape, &format!("{name}.relu2"), y);
         }
@@ -155,5 +156,50 @@ impl Residual<'_> {
             Order::After => Init::KaimingNormal,
             Order::Before => Init::KaimingNormalFanOut,
         }
+    }
+}
+
+/// A network with open joints that can be trained.
+pub struct Named {
+    /// The name.
+    pub name: &'static str,
+    /// The network.
+    pub network: Residual<'static>,
+}
+
+impl fmt::Debug for Named {
+    /// Writes the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Network for Named {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn description(&self) -> &str {
+        "a network with open joints"
+    }
+
+    fn default_width(&self) -> usize {
+        16
+    }
+
+    fn default_image(&self) -> [usize; 3] {
+        [32, 32, 3]
+    }
+
+    fn stem(&self) -> String {
+        "conv1.weight".to_string()
+    }
+
+    fn head(&self) -> String {
+        "linear.weight".to_string()
+    }
+
+    fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
+        self.network.record(tape, x, width, classes).logits.into()
     }
 }
