@@ -28,7 +28,7 @@ const PARTS: [usize; 3] = [1, 2, 4];
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let names = ["resnet14", "resnet20", "resnet56"];
-    let mut trained = Trained::given_or_trained(lab, names, [2, 150, 16_000])?;
+    let mut trained = Trained::given_or_trained(lab, names, [2, 180, 16_000])?;
     let n_blocks = trained.n_blocks()?;
     lab.measure("sizes", |lab| sizes(lab, &trained, n_blocks))?;
     let one_step = STEPS.map(|h| (format!("step/{h}"), 1, vec![h]));

@@ -1,6 +1,6 @@
 //! A block at zero is the identity, so stacking such blocks cannot hurt (He et al. 2015).
 //!
-//! A trained network gets as many additional blocks as it has, whose branches end in a batch norm with the weight 0.
+//! A trained network gets twice as many additional blocks as it has, whose branches end in a batch norm with the weight 0.
 //! Then both networks train on. `docs/lessons/identity.md` has the text.
 
 use wgrad::base::chart::lines::Unit;
@@ -30,7 +30,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_blocks = shallow.n_blocks()?;
     let stage = |factor| -> Blocks {
         let own = (0..n_blocks).map(|ix| (Some(ix), 1.0));
-        own.chain(vec![(None, factor); n_blocks]).collect()
+        own.chain(vec![(None, factor); 2 * n_blocks]).collect()
     };
     let deep = shallow.with_blocks(lab, &[0.0; 3].map(stage))?;
     lab.measure("bits", |lab| compare(lab, &shallow, &deep))?;
@@ -73,7 +73,9 @@ fn compare(
 /// Trains a network on. Returns it, and its test and training error.
 fn train_on(lab: &Lab<'_>, network: &Trained, seed: u64) -> anyhow::Result<(Trained, [f64; 2])> {
     let step = lab.images.step(network.network, lab.size([8, 64, 128]));
-    let training = Training { seed, ..Training::new(lab, step, lab.size([2, 24, 16_000]), 0.05) };
+    let n_steps = lab.size([2, 32, 16_000]);
+    let training = Training::new(lab, step, n_steps, 0.05);
+    let training = Training { seed, every: n_steps, ..training };
     let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
     trainer.state.set_weights(&network.weights)?;
     let curve = training.run_with(lab, &mut trainer)?;
@@ -92,7 +94,7 @@ fn switched_on(
     n_blocks: usize,
 ) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
     let added: Vec<String> = (1..=3)
-        .flat_map(|stage| (n_blocks..2 * n_blocks).map(move |ix| format!("layer{stage}.{ix}.bn2")))
+        .flat_map(|stage| (n_blocks..3 * n_blocks).map(move |ix| format!("layer{stage}.{ix}.bn2")))
         .collect();
     let mut evaluator = network.evaluator(lab)?;
     let (mut n_on, mut errors) = (Vec::new(), Vec::new());

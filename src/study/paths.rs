@@ -23,7 +23,7 @@ pub static STUDY: Study = Study {
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let names = ["resnet8", "resnet32", "resnet56"];
-    let trained = Trained::given_or_trained(lab, names, [2, 100, 16_000])?;
+    let trained = Trained::given_or_trained(lab, names, [2, 120, 16_000])?;
     let (n_images, n_draws) = (lab.size([2, 4, 32]), lab.size([2, 16, 64]));
     let mut paths = Paths::new(lab, trained, n_images)?;
     let n_blocks = paths.names.len();

@@ -56,7 +56,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                 let (all, alone) = (flow(false)?.outputs, flow(true)?.outputs);
                 Ok(vec![
                     ("ratio", vec![Flow::ratio(&all)]),
-                    ("ratio alone", vec![Flow::ratio(&alone)]),
+                    ("ratio alone", vec![Flow::ratio_in_stages(&alone)]),
                     ("all", all),
                     ("alone", alone),
                 ])
@@ -73,9 +73,10 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                     Residual { order: Order::Before, n_blocks, has_batch_norm: true, join };
                 let network = lab.config(Named { name, network }, width);
                 let step = lab.images.step(network, lab.size([8, 64, 128]));
-                let training = Training::new(lab, step, lab.size([2, 32, 64_000]), 0.1);
-                let (_, curve) = Training { seed, ..training }.run(lab)?;
-                Ok(vec![("training error", vec![curve.last_train_error()])])
+                let n_steps = lab.size([2, 32, 64_000]);
+                let training = Training::new(lab, step, n_steps, 0.1);
+                let training = Training { seed, every: n_steps, ..training };
+                Ok(vec![("test error", vec![training.run(lab)?.1.last_test_error()])])
             })?;
         }
     }
@@ -94,45 +95,44 @@ fn factors(record: &Record) -> Vec<(&'static str, f64)> {
 fn show(record: &Record, page: &mut Page) {
     let factors = factors(record);
     let Some(&(first, _)) = factors.first() else { return };
-    let n_blocks = record.of_seeds(first, "all")[0].len();
-    let blocks: Vec<f64> = (1..=n_blocks).map(|ix| ix as f64).collect();
+    let n_stage = record.of_seeds(first, "all")[0].len() / 3;
+    let blocks: Vec<f64> = (1..=3 * n_stage).map(|ix| ix as f64).collect();
     let axis = ("block, from the images", Unit::Count);
-    let all = CHANGES
-        .iter()
-        .enumerate()
-        .map(|(style, (name, _))| record.curve(name, "all", name, style, &blocks));
+    let names = CHANGES.iter().map(|change| change.0).enumerate();
+    let all = names.map(|(style, name)| record.curve(name, "all", name, style, &blocks));
     let caption = "The gradient of each block's output, without unit. A number is the factor λ.";
     page.curves("Norm of d loss / d x by block", axis, Unit::Log, all, caption);
     let mut alone = Vec::new();
     for (style, (name, factor)) in factors.iter().enumerate() {
         let measured = record.curve(name, "alone", name, style, &blocks);
-        if let Some(&(_, end)) = measured.points.last() {
-            let law = |block: &f64| (*block, end * factor.powf(n_blocks as f64 - block));
-            let points = blocks.iter().map(law).collect();
-            let name = format!("law for {name}");
-            let (kind, style) = (Kind::Computed, style + 7);
-            alone.extend([measured, Series { name, points, style, kind, ..Series::default() }]);
-        }
+        // The law for each stage begins at the stage's last block.
+        let law = |(ix, (block, _)): (usize, &(f64, f64))| {
+            let last = (ix / n_stage + 1) * n_stage - 1;
+            Some((*block, measured.points.get(last)?.1 * factor.powf((last - ix) as f64)))
+        };
+        let points = measured.points.iter().enumerate().filter_map(law).collect();
+        let (name, kind, style) = (format!("law for {name}"), Kind::Computed, style + 7);
+        alone.extend([measured, Series { name, points, style, kind, ..Series::default() }]);
     }
     let caption =
-        "Without the gradient of the branches, beside the law λ^(blocks to the last one).";
+        "Without the gradient of the branches, beside the law for each of the three stages.";
     page.curves("The same through the shortcuts alone", axis, Unit::Log, alone, caption);
 
-    let n = n_blocks as f64 - 1.0;
+    let n = 3.0 * (n_stage as f64 - 1.0);
     let row = |(name, change): &(&str, Change)| {
         let [all, alone] = ["ratio", "ratio alone"].map(|what| record.spread(name, what, 0));
         let law = match change {
             Scale(factor) => digits(f64::from(*factor).powf(n)),
             _ => String::new(),
         };
-        let trained = record.spread(&format!("trained {name}"), "training error", 0);
+        let trained = record.spread(&format!("trained {name}"), "test error", 0);
         let trained = trained.map_or_else(String::new, |error| error.percent());
         Some(vec![name.to_string(), in_digits(all?), in_digits(alone?), law, trained])
     };
-    let columns = ["shortcut", "all", "shortcuts alone", "law", "training error"];
+    let columns = ["shortcut", "all", "shortcuts alone, in stages", "law", "test error"];
     let rows: Vec<_> = CHANGES.iter().filter_map(row).collect();
     page.table(
-        "Gradient at the first block over that at the last, and the training error",
+        "Gradient at the first block over that at the last, and test error",
         &columns,
         &rows,
     );
@@ -180,7 +180,7 @@ fn verdicts(record: &Record, page: &mut Page, factors: &[(&str, f64)], n: f64) {
             &text(low),
         );
     }
-    let trained = |name: &str| record.spread(&format!("trained {name}"), "training error", 0);
+    let trained = |name: &str| record.spread(&format!("trained {name}"), "test error", 0);
     if let [Some(low), Some(one), Some(high)] = TRAINED.map(trained) {
         page.verdict(
             "a network with scaled shortcuts trains worse than one with clean shortcuts",
@@ -189,7 +189,7 @@ fn verdicts(record: &Record, page: &mut Page, factors: &[(&str, f64)], n: f64) {
                 low.is_below(&one) || high.is_below(&one),
             ),
             &format!(
-                "The training error is {} with 0.5, {} with 1, and {} with 2.",
+                "The test error is {} with 0.5, {} with 1, and {} with 2.",
                 low.percent(),
                 one.percent(),
                 high.percent()

@@ -63,6 +63,12 @@ impl Flow {
             _ => 1.0,
         }
     }
+
+    /// Returns the product of this ratio over the three stages. So it leaves out the blocks that change the shape, whose
+    /// shortcuts drop the gradient of the channels that begin there.
+    pub fn ratio_in_stages(outputs: &[f64]) -> f64 {
+        outputs.chunks(outputs.len() / 3).map(Self::ratio).product()
+    }
 }
 
 /// Returns the Euclidean norm of a list.

@@ -180,7 +180,9 @@ impl Trained {
             None => lab.named(lab.size(names), width),
         };
         let step = lab.images.step(network, lab.size([8, 64, 128]));
-        let training = Training::new(lab, step, lab.size(n_steps), 0.1);
+        let n_steps = lab.size(n_steps);
+        // Each measurement before the end would take as long as ten steps.
+        let training = Training { every: n_steps, ..Training::new(lab, step, n_steps, 0.1) };
         Self::train(lab, network.network.name(), &training)
     }
 }
