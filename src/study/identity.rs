@@ -73,7 +73,7 @@ fn compare(
 /// Trains a network on. Returns it, and its test and training error.
 fn train_on(lab: &Lab<'_>, network: &Trained, seed: u64) -> anyhow::Result<(Trained, [f64; 2])> {
     let step = lab.images.step(network.network, lab.size([8, 64, 128]));
-    let n_steps = lab.size([2, 32, 16_000]);
+    let n_steps = lab.size([2, 28, 16_000]);
     let training = Training::new(lab, step, n_steps, 0.05);
     let training = Training { seed, every: n_steps, ..training };
     let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
