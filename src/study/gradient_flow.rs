@@ -1,7 +1,12 @@
-//! A clean shortcut keeps the gradient alive.
+//! A clean shortcut keeps the gradient alive (He et al. 2016; Balduzzi et al. 2017).
 //!
-//! `docs/lessons/gradient_flow.md` has the text.
+//! Each network computes one pass at its initial weights. `docs/lessons/gradient_flow.md` has the text.
 
+use wgrad::base::chart::lines::Unit;
+
+use super::lab::flow::{Flow, change, cosine, in_digits};
+use super::lab::residual::{Join, Order, Residual, plain, sum};
+use super::lab::{Spread, Verdict};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -13,8 +18,182 @@ pub static STUDY: Study = Study {
     show,
 };
 
-fn measure(_lab: &mut Lab<'_>) -> anyhow::Result<()> {
+/// The networks: plain, residual, and residual with pre-activation; each with batch norm (true) and without.
+const NETWORKS: [(&str, Order, Join<'static>, bool); 6] = [
+    ("plain", Order::After, &plain, true),
+    ("resnet", Order::After, &sum, true),
+    ("preact", Order::Before, &sum, true),
+    ("plain, no batch norm", Order::After, &plain, false),
+    ("resnet, no batch norm", Order::After, &sum, false),
+    ("preact, no batch norm", Order::Before, &sum, false),
+];
+
+/// All depths of the three sizes, in layers.
+const DEPTHS: [usize; 7] = [8, 14, 20, 32, 44, 56, 110];
+
+/// The depth whose blocks the charts show.
+const SHOWN: usize = 56;
+
+/// The shares of another image that are mixed into an image to make its neighbours.
+const SHARES: [f32; 3] = [0.01, 0.1, 0.5];
+
+const N_SEEDS: u64 = 3;
+
+fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    let (width, n_images) = (lab.width(lab.size([2, 8, 16])), lab.size([4, 16, 32]));
+    let (images, labels) = neighbours(lab, n_images);
+    for &depth in lab.size([&DEPTHS[..2], &[20, 56, 110], &DEPTHS[2..]]) {
+        for (name, order, join, has_batch_norm) in NETWORKS {
+            for seed in lab.seeds(N_SEEDS) {
+                lab.measure(&format!("{name}/{depth} layers/seed {seed}"), |lab| {
+                    let n_blocks = (depth - 2) / 6;
+                    let network = Residual { order, n_blocks, has_batch_norm, join };
+                    let flow = Flow::measure(lab, &network, width, seed, (&images, &labels))?;
+                    let (own, of_neighbours) =
+                        flow.d_images.split_at(images.len() / (1 + SHARES.len()));
+                    let alike =
+                        of_neighbours.chunks(own.len()).map(|d| mean_cosine(own, d, n_images));
+                    Ok(vec![
+                        ("ratio", vec![Flow::ratio(&flow.outputs)]),
+                        ("correlation", alike.collect()),
+                        ("outputs", flow.outputs),
+                        ("weights", flow.weights),
+                    ])
+                })?;
+            }
+        }
+    }
     Ok(())
 }
 
-fn show(_record: &Record, _page: &mut Page) {}
+/// Returns `n` images and their neighbours: all images, then for each share all mixtures of an image with this share of
+/// the next image.
+fn neighbours(lab: &Lab<'_>, n: usize) -> (Vec<f32>, Vec<u32>) {
+    let numbers: Vec<u32> = (0..n as u32).collect();
+    let (mut images, labels) = lab.images.arrays(lab.images.train(), &numbers);
+    let (own, one) = (images.clone(), images.len() / n);
+    for share in SHARES {
+        let next = own.iter().cycle().skip(one);
+        images.extend(own.iter().zip(next).map(|(a, b)| (1.0 - share) * a + share * b));
+    }
+    (images, labels.repeat(1 + SHARES.len()))
+}
+
+/// Returns the mean over `n` images of the cosine between two lists of gradients.
+fn mean_cosine(a: &[f32], b: &[f32], n: usize) -> f64 {
+    let one = a.len() / n;
+    a.chunks(one).zip(b.chunks(one)).map(|(a, b)| cosine(a, b)).sum::<f64>() / n as f64
+}
+
+/// Returns the key of a network of some depth in the record.
+fn key(ix: usize, depth: usize) -> String {
+    format!("{}/{depth} layers", NETWORKS[ix].0)
+}
+
+/// Returns a curve or a row for each network. The style has a colour for each kind, and dashes without batch norm.
+fn each<T>(one: impl Fn(usize, &str, usize) -> T) -> Vec<T> {
+    let networks = NETWORKS.iter().enumerate();
+    networks.map(|(ix, network)| one(ix, network.0, ix % 3 + 7 * (ix / 3))).collect()
+}
+
+fn show(record: &Record, page: &mut Page) {
+    let is_measured = |&depth: &usize| record.spread(&key(5, depth), "ratio", 0).is_some();
+    let depths: Vec<usize> = DEPTHS.into_iter().filter(is_measured).collect();
+    let Some(shown) = depths.iter().copied().rfind(|&depth| depth <= SHOWN) else { return };
+    let blocks: Vec<f64> = (1..=(shown - 2) / 2).map(|ix| ix as f64).collect();
+    for (what, of, about) in [("outputs", "x", "output"), ("weights", "W", "two convolutions")] {
+        let title = format!("Norm of d loss / d {of}, {shown} layers");
+        let axis = ("block, from the images", Unit::Count);
+        let curve =
+            |ix, name: &str, style| record.curve(&key(ix, shown), what, name, style, &blocks);
+        let caption = format!("The gradient of each block's {about}, without unit.");
+        page.curves(&title, axis, Unit::Log, each(curve), &caption);
+    }
+    over_depth(record, page, &depths);
+    correlations(record, page, shown);
+    verdicts(page, shown, |ix, what, at| record.spread(&key(ix, shown), what, at));
+}
+
+fn over_depth(record: &Record, page: &mut Page, depths: &[usize]) {
+    let xs: Vec<f64> = depths.iter().map(|&depth| depth as f64).collect();
+    let ratios = |ix| -> Vec<Spread> {
+        depths.iter().filter_map(|&depth| record.spread(&key(ix, depth), "ratio", 0)).collect()
+    };
+    let title = "Norm of d loss / d x at the first block over that at the last";
+    let series = each(|ix, name, style| Spread::line(name, style, &xs, &ratios(ix)));
+    let caption = "Above 1 the gradient grows towards the images, below 1 it vanishes.";
+    page.curves(title, ("layers", Unit::Count), Unit::Log, series, caption);
+    let names: Vec<String> = depths.iter().map(|depth| format!("{depth} layers")).collect();
+    let columns: Vec<&str> = ["network"].into_iter().chain(names.iter().map(|n| &**n)).collect();
+    let rows = each(|ix, name, _| {
+        let cells = ratios(ix).into_iter().map(in_digits);
+        [name.to_string()].into_iter().chain(cells).collect()
+    });
+    page.table(title, &columns, &rows);
+    for (ix, network) in NETWORKS.iter().enumerate() {
+        let name = network.0.replace(", ", "_").replace(' ', "_");
+        let (kind, end) = name.split_once('_').unwrap_or((&name, ""));
+        for (depth, ratio) in depths.iter().zip(ratios(ix)) {
+            let figure = format!("ratio_{kind}_{depth}_{end}");
+            page.figure(figure.trim_end_matches('_'), ratio.mean);
+        }
+    }
+}
+
+fn correlations(record: &Record, page: &mut Page, shown: usize) {
+    let title = format!("Correlation of d loss / d image between neighbours, {shown} layers");
+    let shares = SHARES.map(f64::from);
+    let series =
+        each(|ix, name, style| record.curve(&key(ix, shown), "correlation", name, style, &shares));
+    let axis = ("share of another image in the neighbour", Unit::Log);
+    let caption = "The cosine of the angle between the two gradients, mean over the images.";
+    page.curves(&title, axis, Unit::Plain, series, caption);
+    let rows = each(|ix, name, _| {
+        let at = |share| record.spread(&key(ix, shown), "correlation", share);
+        let cells = (0..SHARES.len()).filter_map(at).map(|spread| spread.to_string());
+        [name.to_string()].into_iter().chain(cells).collect()
+    });
+    page.table(&title, &["network", "share 0.01", "share 0.1", "share 0.5"], &rows);
+}
+
+fn verdicts(page: &mut Page, depth: usize, of: impl Fn(usize, &str, usize) -> Option<Spread>) {
+    let three = |first: usize, what: &str, at: usize| {
+        let [plain, v1, v2] = [0, 1, 2].map(|kind| of(first + kind, what, at));
+        Some((plain?, v1?, v2?))
+    };
+    for (first, with) in [(0, "with"), (3, "without")] {
+        let Some((plain, v1, v2)) = three(first, "ratio", 0) else { continue };
+        let [p, a, b] = [plain, v1, v2].map(change);
+        let [plain, v1, v2] = [plain, v1, v2].map(in_digits);
+        page.verdict(
+            &format!("{with} batch norm, shortcuts keep the size of the gradient better than none"),
+            Verdict::of(a.is_below(&p) && b.is_below(&p), p.is_below(&a) || p.is_below(&b)),
+            &format!(
+                "From the last block of {depth} layers to the first, the norm is multiplied by {plain} in a plain \
+                 network, by {v1} with shortcuts, and by {v2} with shortcuts and pre-activation."
+            ),
+        );
+    }
+    if let Some((plain, ..)) = three(0, "ratio", 0) {
+        page.verdict(
+            "the gradient of a plain network with batch norm vanishes towards the images",
+            Verdict::of(plain.high < 1.0, plain.low > 1.0),
+            &format!("It is multiplied by {} over {depth} layers.", in_digits(plain)),
+        );
+    }
+    for (at, share) in SHARES.into_iter().enumerate() {
+        let Some((plain, v1, v2)) = three(0, "correlation", at) else { continue };
+        let share = 100.0 * share;
+        page.verdict(
+            &format!("with batch norm, shortcuts make gradients of neighbours at {share}% more alike"),
+            Verdict::of(
+                plain.is_below(&v1) && plain.is_below(&v2),
+                v1.is_below(&plain) || v2.is_below(&plain),
+            ),
+            &format!(
+                "The correlation is {plain} in a plain network, {v1} with shortcuts, and {v2} with shortcuts and \
+                 pre-activation."
+            ),
+        );
+    }
+}

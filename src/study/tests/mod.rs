@@ -11,7 +11,12 @@ use wgrad::device::{Device, OpenOptions};
 use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
+mod euler;
+mod identity;
+mod paths;
+mod residual;
 mod results;
+mod shortcut_scale;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];

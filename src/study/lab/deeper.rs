@@ -1,0 +1,68 @@
+//! Residual networks with the blocks of another network, and with more blocks or fewer.
+
+use anyhow::bail;
+use wgrad::nn::networks::resnet::ResNet;
+use wgrad::nn::networks::resnet_cifar;
+use wgrad::nn::{NetworkConfig, Weights};
+
+use super::residual::{Order, Residual};
+use super::{Lab, Stopped, Trained};
+
+/// The blocks of a stage: the number of the block that gives the weights, and a factor for its residual branch.
+pub type Blocks = Vec<(Option<usize>, f32)>;
+
+impl Trained {
+    /// Returns the number of blocks in each of the three stages.
+    ///
+    /// # Errors
+    /// If the network is not one of `resnetN` with N = 6n + 2.
+    pub fn n_blocks(&self) -> anyhow::Result<usize> {
+        let name = self.network.network.name();
+        match Residual::find(name) {
+            Some((Order::After, n_blocks)) => Ok(n_blocks),
+            _ => bail!("{name}: not resnetN with N = 6n + 2; give weights of such a network"),
+        }
+    }
+
+    /// Returns a network with stem and head of this one, and with these blocks in each stage: the number of a block in
+    /// the same stage of this network, which gives the weights, and a factor for the output of the residual branch. With
+    /// the number none, a block has new weights of the lab's seed. The stages 2 and 3 begin with block 0, which changes
+    /// the shape.
+    ///
+    /// # Errors
+    /// As for [`Trained::n_blocks`].
+    pub fn with_blocks(&mut self, lab: &Lab<'_>, stages: &[Blocks; 3]) -> anyhow::Result<Self> {
+        self.n_blocks()?;
+        let name = self.network.network.name();
+        let network = resnet_cifar::named(name).expect("a residual network for CIFAR");
+        let depths: Vec<usize> = stages.iter().map(Vec::len).collect();
+        let network = ResNet { name: format!("{name} of other blocks"), depths, ..network };
+        let NetworkConfig { width, classes, .. } = self.network;
+        let mut other = Self::empty(lab, NetworkConfig { classes, ..lab.config(network, width) })?;
+        other.weights = Weights::initial(&other.layout, lab.seed());
+        for part in ["conv1.", "bn1.", "linear."] {
+            other.copy(part, self, part);
+        }
+        for (ix, blocks) in stages.iter().enumerate() {
+            let stage = format!("layer{}", ix + 1);
+            for (to, &(from, factor)) in blocks.iter().enumerate() {
+                let to = format!("{stage}.{to}");
+                if let Some(from) = from {
+                    other.copy(&format!("{to}."), self, &format!("{stage}.{from}."));
+                }
+                other.scale(&format!("{to}.bn2"), factor);
+            }
+        }
+        Ok(other)
+    }
+
+    /// Returns the logits for all test images, `[n, classes]`.
+    ///
+    /// # Errors
+    /// [`Stopped`] if a signal has arrived, and if the device fails or a logit is not finite.
+    pub fn logits(&self, lab: &Lab<'_>) -> anyhow::Result<Vec<f32>> {
+        let mut evaluator = self.evaluator(lab)?;
+        evaluator.set_weights(&self.weights)?;
+        Ok(evaluator.logits(lab.images.test(), &|| lab.is_stopped())?.ok_or(Stopped)?)
+    }
+}
