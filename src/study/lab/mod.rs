@@ -11,8 +11,11 @@
 //! | `probe.rs` | [`Probe`]: values and gradients inside a network |
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
 //! | `spread.rs` | means and spreads over seeds |
+//! | `blocks.rs` | [`blocks`](fn@blocks): the blocks of a network, and their deletion |
+//! | `subjects.rs` | [`Recipe`]: the networks that a study looks into, given or trained |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
+mod blocks;
 mod images;
 #[allow(clippy::module_inception)]
 mod lab;
@@ -23,8 +26,10 @@ mod probe;
 mod record;
 mod run;
 mod spread;
+mod subjects;
 mod training;
 
+pub use blocks::{Block, blocks};
 pub use images::Images;
 pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]
@@ -35,4 +40,5 @@ pub use probe::{Probe, value_of};
 pub use record::Record;
 pub use run::{Setup, index, open, run};
 pub use spread::Spread;
+pub use subjects::Recipe;
 pub use training::{Curve, Training};

@@ -11,6 +11,7 @@ use wgrad::device::{Device, OpenOptions};
 use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
+mod lesion;
 mod results;
 
 /// The sections of a lesson, in order.
