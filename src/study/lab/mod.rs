@@ -12,16 +12,26 @@
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
 //! | `spread.rs` | means and spreads over seeds |
 //! | `blocks.rs` | [`blocks`](fn@blocks): the blocks of a network, and their deletion |
+//! | `field.rs` | [`field`](fn@field): theoretical receptive fields, and the stages of a network |
+//! | `effective.rs` | [`Sensitivity`]: effective receptive fields |
+//! | `excitation.rs` | [`excitation`](fn@excitation): the images that excite channels most |
+//! | `ascent.rs` | [`Maximised`]: images that gradient ascent makes for channels |
+//! | `pictures.rs` | pictures of maps and images |
 //! | `subjects.rs` | [`Recipe`]: the networks that a study looks into, given or trained |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
+mod ascent;
 mod blocks;
+mod effective;
+mod excitation;
+mod field;
 mod images;
 #[allow(clippy::module_inception)]
 mod lab;
 mod lesson;
 mod network;
 mod page;
+mod pictures;
 mod probe;
 mod record;
 mod run;
@@ -29,16 +39,21 @@ mod spread;
 mod subjects;
 mod training;
 
-pub use blocks::{Block, blocks};
+pub use ascent::Maximised;
+pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
+pub use effective::{Sensitivity, power, surrounded};
+pub use excitation::excitation;
+pub use field::{Field, field, fields, middle, stages};
 pub use images::Images;
 pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]
 pub use lesson::section;
 pub use network::Trained;
 pub use page::{Page, Verdict};
+pub use pictures::{grey, packed, patch, sheet, unpacked};
 pub use probe::{Probe, value_of};
 pub use record::Record;
 pub use run::{Setup, index, open, run};
-pub use spread::Spread;
+pub use spread::{Spread, median, transposed};
 pub use subjects::Recipe;
 pub use training::{Curve, Training};

@@ -12,6 +12,7 @@ use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
 mod lesion;
+mod receptive_field;
 mod results;
 
 /// The sections of a lesson, in order.
