@@ -43,7 +43,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         );
         look_into(lab, KINDS[0], &name, &network)?;
     }
-    let network = lab.named(plain.network, plain.width);
+    let network = lab.named(plain.network, lab.width(plain.width));
     for (name, network) in lab.trained(N_SEEDS, network, plain)? {
         look_into(lab, KINDS[1], &name, &network)?;
     }
@@ -161,14 +161,12 @@ fn show(record: &Record, page: &mut Page) {
         rows.push([&[kind.to_string()][..], &counts, &spreads].concat());
         let (is_small, is_large) = (damage.high < 0.5, damage.low > 0.5);
         let (claim, verdict) = match kind {
-            "plain" => ("a plain network does not survive it", Verdict::of(is_large, is_small)),
-            _ => {
-                ("a residual network survives the loss of a block", Verdict::of(is_small, is_large))
-            }
+            "plain" => ("a plain network does not", Verdict::of(is_large, is_small)),
+            _ => ("a residual network survives a lost block", Verdict::of(is_small, is_large)),
         };
-        let damage = damage.percent();
         let text = format!(
-            "In the median over its blocks, a lost block takes the error {damage} of the way to that of a guess."
+            "In the median over its blocks, a lost block takes the error {} of the way to that of a guess.",
+            damage.percent()
         );
         page.verdict(claim, verdict, &text);
     }
@@ -186,10 +184,8 @@ fn show(record: &Record, page: &mut Page) {
             let steepest = points.windows(2).map(slope).fold(0.0, f64::max);
             steepest / (mean[mean.len() - 1] - bases[ix][0]).max(1e-3)
         };
-        let Some(share) = Spread::of(&means.iter().enumerate().map(share).collect::<Vec<_>>())
-        else {
-            continue;
-        };
+        let shares: Vec<f64> = means.iter().enumerate().map(share).collect();
+        let Some(share) = Spread::of(&shares) else { continue };
         page.verdict(
             &format!("the error of a residual network rises smoothly with the number of {what}"),
             Verdict::of(share.high < 0.5, share.low > 0.5),

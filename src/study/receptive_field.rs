@@ -4,11 +4,8 @@
 //! The theoretical field follows from the layers, the effective one from the gradient of a unit with respect to the
 //! image. `docs/lessons/receptive_field.md` has the text.
 
-use std::num::NonZero;
-
-use wgrad::base::chart::lines::{Chart, Unit};
+use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::nn::{NetworkConfig, Weights};
-use wgrad::tape::{StateEntry, StateLayout};
 
 use super::lab::{Field, Recipe, Sensitivity, Spread, Verdict};
 use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
@@ -37,7 +34,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         network: lab.size(["resnet8", "resnet20", "resnet56"]),
         width: lab.size([4, 8, 16]),
         batch_size: lab.size([8, 32, 128]),
-        n_steps: lab.size([2, 90, 64_000]),
+        n_steps: lab.size([2, 80, 64_000]),
     };
     let network = lab.subject(recipe)?;
     lab.measure("layers", |lab| {
@@ -93,25 +90,12 @@ fn effective(
 
 /// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
 fn stack(lab: &Lab<'_>, n_layers: usize) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
-    let equal = Sensitivity::of_stack(lab, n_layers, 1, |layout| {
-        let mut weights = Weights::initial(layout, 0);
-        let members = layout.parameters.iter().map(StateEntry::range);
-        members.for_each(|range| weights.parameters[range].fill(1.0 / 9.0));
-        weights
-    })?;
-    let random = lab.seeds(lab.size([1, 5, 20])).map(|seed| {
-        let weights = |layout: &StateLayout| Weights::initial(layout, seed);
-        Ok(Sensitivity::of_stack(lab, n_layers, 8, weights)?.size())
-    });
+    let equal = Sensitivity::of_stack(lab, n_layers, None)?.size();
+    let seeds = lab.seeds(lab.size([1, 5, 20]));
+    let random = seeds.map(|seed| Ok(Sensitivity::of_stack(lab, n_layers, Some(seed))?.size()));
     let random = random.collect::<anyhow::Result<Vec<_>>>()?;
-    let (layers, theoretical) = (n_layers as f64, (2 * n_layers + 1) as f64);
-    let equal = ("equal", vec![equal.size()]);
-    Ok(vec![
-        ("layers", vec![layers]),
-        ("theoretical", vec![theoretical]),
-        equal,
-        ("random", random),
-    ])
+    let layers = vec![n_layers as f64];
+    Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
 }
 
 fn show(record: &Record, page: &mut Page) {
@@ -138,15 +122,14 @@ fn show(record: &Record, page: &mut Page) {
          images is cut.",
     );
     let units = Chart { x_unit: Unit::Count, y_unit: Unit::Log, ..Chart::default() };
-    let (title, x_label) = ("Side of the field in pixels".to_string(), "stage".to_string());
+    let (title, x_label) = ("Field of a stage: side in pixels".to_string(), "stage".to_string());
     page.chart(&Chart { title, x_label, series, ..units.clone() }, BANDS);
     let effective = KINDS.map(sizes_of);
     for (ix, n) in xs.iter().enumerate() {
         let [initial, trained] = [0, 1].map(|kind| Spread::of(&effective[kind][ix]));
         let whole = theoretical[ix][0];
         page.figure(format!("theoretical_{n}"), whole);
-        let text =
-            |size: &Option<Spread>| size.map_or("not measured".to_string(), |s| format!("{s:.1}"));
+        let text = |size: &Option<Spread>| size.map_or("-".to_string(), |s| format!("{s:.1}"));
         rows.push(vec![n.to_string(), whole.to_string(), text(&initial), text(&trained)]);
         let (Some(initial), Some(trained)) = (initial, trained) else { continue };
         page.figure(format!("effective_init_{n}"), initial.mean);
@@ -162,12 +145,11 @@ fn show(record: &Record, page: &mut Page) {
     }
     let columns = ["stage", "theoretical", "effective, initial", "effective, trained"];
     page.table("Side of the field at the end of each stage, in pixels", &columns, &rows);
-    if let (Some(n), n_smaller) =
-        (NonZero::new(is_smaller.len()), is_smaller.iter().filter(|is| **is).count())
-    {
+    let (n, n_smaller) = (is_smaller.len(), is_smaller.iter().filter(|is| **is).count());
+    if n > 0 {
         page.verdict(
             "the effective field is smaller than the theoretical one",
-            Verdict::of(n_smaller == n.get(), n_smaller == 0),
+            Verdict::of(n_smaller == n, n_smaller == 0),
             &format!("It is smaller in {n_smaller} of {n} stages, before and after training."),
         );
     }
@@ -179,30 +161,38 @@ fn show(record: &Record, page: &mut Page) {
         );
     }
     let depths = record.all("stack/", "/layers").concat();
-    let mut series = Vec::new();
-    for (style, what) in ["theoretical", "equal", "random"].into_iter().enumerate() {
-        let sizes: Vec<_> =
-            record.all("stack/", &format!("/{what}")).iter().map(|all| all.to_vec()).collect();
+    let theoretical: Vec<_> = depths.iter().map(|n| vec![2.0 * n + 1.0]).collect();
+    let mut series = vec![Spread::series_at("theoretical", 0, &depths, &theoretical)];
+    for (style, what) in [(1, "equal"), (2, "random")] {
+        let sizes = record.all("stack/", &format!("/{what}"));
+        let sizes: Vec<_> = sizes.iter().map(|all| all.to_vec()).collect();
         series.push(Spread::series_at(&format!("{what} weights"), style, &depths, &sizes));
-        let powers: Vec<f64> =
-            transposed(&sizes).iter().map(|sizes| power(&depths, sizes)).collect();
-        if let Some(power) = Spread::of(&powers).filter(|_| style > 0) {
-            page.verdict(
-                &format!("the effective field of a stack with {what} weights grows as the square root of its depth"),
-                Verdict::of(power.low > 0.25 && power.high < 0.75, power.low > 0.75 || power.high < 0.25),
-                &format!("Its side grows as the depth to the power of {power:.2}."),
-            );
-        }
+        let powers =
+            transposed(&sizes).iter().map(|sizes| power(&depths, sizes)).collect::<Vec<_>>();
+        let Some(power) = Spread::of(&powers) else { continue };
+        page.verdict(
+            &format!(
+                "the field of a stack with {what} weights grows as the square root of its depth"
+            ),
+            Verdict::of(
+                power.low > 0.25 && power.high < 0.75,
+                power.low > 0.75 || power.high < 0.25,
+            ),
+            &format!("Its side grows as the depth to the power of {power:.2}."),
+        );
     }
-    series[0].name = "theoretical".to_string();
+    // The square-root law goes through the first stack.
+    let first =
+        record.all("stack/", "/equal").concat().first().map_or(0.0, |side| side / depths[0].sqrt());
+    let points = depths.iter().map(|n| (*n, first * n.sqrt())).collect();
+    let name = "square root of the depth".to_string();
+    series.push(Series { name, points, style: 3, kind: Kind::Computed, ..Series::default() });
     let (title, x_label) =
-        ("Side of the field in pixels".to_string(), "3x3 convolutions in a stack".to_string());
+        ("Field of a stack: side in pixels".to_string(), "3x3 convolutions".to_string());
     page.chart(&Chart { title, x_label, x_unit: Unit::Log, series, ..units }, BANDS);
-    let layer = |(name, sizes): (&str, &[f64])| {
-        let pair = |at: usize| format!("{}x{}", sizes[at], sizes[at + 1]);
-        name.starts_with(|c: char| c.is_ascii_digit())
-            .then(|| vec![name[4..].to_string(), pair(0), pair(2)])
-    };
-    let rows: Vec<_> = record.below("layers/").filter_map(layer).collect();
+    let pair = |sizes: &[f64]| format!("{}x{}", sizes[0], sizes[1]);
+    let layer =
+        |(name, sizes): (&str, &[f64])| vec![name[4..].to_string(), pair(sizes), pair(&sizes[2..])];
+    let rows: Vec<_> = record.below("layers/layer ").map(layer).collect();
     page.table("Theoretical field by layer, in pixels", &["layer", "plane", "field"], &rows);
 }

@@ -5,10 +5,12 @@
 
 use wgrad::base::chart::lines::{Chart, Unit};
 use wgrad::report::picture::Picture;
-use wgrad::tape::{Mode, Tape, ValueId};
+use wgrad::tape::Tape;
 
-use super::lab::{Maximised, Probe, Recipe, Spread, Trained, Verdict};
-use super::lab::{excitation, grey, median, packed, patch, sheet, stages, unpacked};
+use super::lab::{Maximised, Recipe, Spread, Trained, Verdict};
+use super::lab::{
+    excitation, feature_maps, grey, median, packed, patch, purity, sheet, stem_and_stages, unpacked,
+};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -42,10 +44,11 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let Some((_, subject)) = subjects.first() else { return Ok(()) };
     lab.measure("picture", |lab| picture(lab, subject))?;
     let tape = subject.network.tape(lab.images.size().channels_last());
-    for (layer, value) in layers(&tape, tape.nodes()[0].inputs[0]).into_iter().enumerate() {
+    for (layer, value) in stem_and_stages(&tape, tape.nodes()[0].inputs[0]).into_iter().enumerate()
+    {
         let channels: Vec<usize> = (0..tape.shape(value)[3].min(N_SHOWN)).collect();
         lab.measure(&format!("made/{layer}"), |lab| {
-            let at = |tape: &Tape, x| layers(tape, x)[layer];
+            let at = |tape: &Tape, x| stem_and_stages(tape, x)[layer];
             let made = Maximised::of(lab, subject, at, &channels, lab.size([2, 64, 256]))?;
             let rgb = lab.images.bytes(&made.images);
             let pictures = rgb.chunks(rgb.len() / channels.len()).enumerate();
@@ -57,19 +60,6 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the outputs of the stem, which is the first ReLU, and of the stages of a network.
-fn layers(tape: &Tape, images: ValueId) -> Vec<ValueId> {
-    let stem = tape.nodes().iter().find(|node| node.op.name() == "relu.forward");
-    let stem = stem.map(|node| node.outputs[0]);
-    stem.into_iter().chain(stages(tape, images).into_iter().map(|stage| stage.value)).collect()
-}
-
-/// Returns the share of the most frequent class.
-pub fn purity(classes: &[u16]) -> f64 {
-    let count = |class: &u16| classes.iter().filter(|other| *other == class).count();
-    classes.iter().map(count).max().unwrap_or(0) as f64 / classes.len().max(1) as f64
-}
-
 /// Measures the purity of each layer: the share of the most frequent class among the test images that excite a channel
 /// most, in the mean over the channels. If `has_patches`, returns the patches of the first channels too.
 fn excited(
@@ -78,7 +68,7 @@ fn excited(
     has_patches: bool,
 ) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
     let (test, mut numbers) = (lab.images.test(), Vec::new());
-    for (layer, channels) in excitation(lab, subject, layers)?.iter().enumerate() {
+    for (layer, channels) in excitation(lab, subject)?.iter().enumerate() {
         let mut purities = Vec::new();
         for (ix, channel) in channels.iter().enumerate() {
             let peaks = &channel.peaks[..N_PATCHES.min(channel.peaks.len())];
@@ -104,23 +94,12 @@ fn excited(
 
 /// Returns the first channels of each layer for the first test image, and the probability of each class.
 fn picture(lab: &Lab<'_>, subject: &Trained) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
-    let (test, [h, w, c]) = (lab.images.test(), lab.images.size().channels_last());
-    let (x, labels) = lab.images.arrays(test, &[0]);
-    let (mut depths, mut numbers) = (Vec::new(), Vec::new());
-    let mut probe = Probe::new(lab.device, Mode::Eval, &[1, h, w, c], |tape, x, _| {
-        subject.network.record(tape, x);
-        let layers = layers(tape, x);
-        depths = layers.iter().map(|&layer| tape.shape(layer)[3]).collect();
-        layers
-    })?;
-    probe.set_weights(&subject.weights)?;
-    for (layer, values) in probe.run(&x, &labels)?.iter().enumerate() {
-        for channel in 0..depths[layer].min(N_SHOWN) {
-            let own = || values.iter().skip(channel).step_by(depths[layer]).copied();
-            let largest = own().fold(f32::MIN_POSITIVE, f32::max);
-            let level =
-                |value: f32| (1000.0 * f64::from(value.max(0.0) / largest)).round() / 1000.0;
-            numbers.push((format!("{layer} {channel} map"), own().map(level).collect()));
+    let (test, [h, w, _]) = (lab.images.test(), lab.images.size().channels_last());
+    let mut numbers = Vec::new();
+    for (layer, maps) in feature_maps(lab, subject, 0, N_SHOWN)?.into_iter().enumerate() {
+        for (channel, map) in maps.into_iter().enumerate() {
+            let levels = map.iter().map(|value| (1000.0 * value).round() / 1000.0).collect();
+            numbers.push((format!("{layer} {channel} map"), levels));
         }
     }
     let predictions = subject.predictions(lab, &test.select(&[0]))?;
@@ -137,19 +116,16 @@ fn show(record: &Record, page: &mut Page) {
         .map(|layer| of_layer(layer, "purity").concat())
         .take_while(|all| !all.is_empty())
         .collect();
-    let name =
-        |layer: usize| if layer == 0 { "stem".to_string() } else { format!("stage {layer}") };
     let row = |found: &[&[f64]], draw: fn(&[f64]) -> Picture| {
         let picture = |(ix, numbers): (usize, &&[f64])| (draw(numbers), format!("channel {ix}"));
         found.iter().enumerate().map(picture).collect::<Vec<_>>()
     };
-    if let Some(image) = record.get("picture/image") {
-        let image = (unpacked(image), "the first test image".to_string());
-        page.row("The picture", &[image], "Its channels follow, layer by layer.");
-    }
+    let image = record.get("picture/image").map(|image| (unpacked(image), "image 0".to_string()));
+    page.row("The picture", &Vec::from_iter(image), "Its channels follow, layer by layer.");
     let (mut rows, mut ratios) = (Vec::new(), Vec::new());
     for (layer, purity) in purities.iter().enumerate() {
-        let (behind, is_patch) = (name(layer), format!("/{layer} "));
+        let is_patch = format!("/{layer} ");
+        let behind = if layer == 0 { "stem".to_string() } else { format!("stage {layer}") };
         let maps = record.all(&format!("picture/{layer} "), " map");
         page.row(
             &format!("The picture behind the {behind}"),
@@ -174,33 +150,28 @@ fn show(record: &Record, page: &mut Page) {
         let ratio = |(made, natural): (&f64, &f64)| (*natural > 0.0).then(|| made / natural);
         let own: Vec<f64> = means.iter().zip(natural).filter_map(ratio).collect();
         let Some(purity) = Spread::of(purity) else { continue };
-        let ratio =
-            if own.is_empty() { "none".to_string() } else { format!("{:.2}", median(&own)) };
+        let ratio = Spread::of(&own).map_or("-".to_string(), |_| format!("{:.2}", median(&own)));
         page.figure(format!("purity_{}", behind.replace(' ', "_")), purity.mean);
         page.figure(format!("made_over_natural_{}", behind.replace(' ', "_")), median(&own));
         rows.push(vec![behind, purity.percent(), ratio]);
         ratios.extend(own);
     }
-    let series = |xs: &[f64]| vec![Spread::series_at("purity", 0, xs, &purities)];
+    let xs: Vec<f64> = (0..purities.len()).map(|layer| layer as f64).collect();
     let chart = Chart {
         title: "Share of the most frequent class among nine images".to_string(),
         x_label: "layer; 0 is the stem, 1 the first stage".to_string(),
         x_unit: Unit::Count,
         y_unit: Unit::Percent,
-        series: series(&(0..purities.len()).map(|layer| layer as f64).collect::<Vec<_>>()),
+        series: vec![Spread::series_at("purity", 0, &xs, &purities)],
         from_zero: true,
     };
     page.chart(&chart, "The mean over all channels; a band reaches over the networks.");
     let columns = ["layer", "purity", "made over natural"];
-    page.table(
-        "Purity of the images that excite a channel most; excitation by made images",
-        &columns,
-        &rows,
-    );
-    let mut classes: Vec<_> = record.below("picture/class ").collect();
-    classes.sort_by(|a, b| b.1[0].total_cmp(&a.1[0]));
-    let class =
-        |(name, p): &(&str, &[f64])| vec![name.to_string(), format!("{:.1}%", 100.0 * p[0])];
+    page.table("Images that excite a channel most, and images made for it", &columns, &rows);
+    let mut classes: Vec<_> =
+        record.below("picture/class ").map(|(name, p)| (p[0], name)).collect();
+    classes.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let class = |(p, name): &(f64, &str)| vec![name.to_string(), format!("{:.1}%", 100.0 * p)];
     let classes: Vec<_> = classes.iter().take(3).map(class).collect();
     page.table("Softmax for the picture", &["class", "probability"], &classes);
     let ends = [purities.first(), purities.last()].map(|all| all.and_then(|all| Spread::of(all)));
@@ -209,7 +180,7 @@ fn show(record: &Record, page: &mut Page) {
             "deep units respond to classes, and units of the stem less so",
             Verdict::of(first.is_below(&last), last.is_below(&first)),
             &format!(
-                "The most frequent class has {} of a channel's nine images in the stem, and {} in the last stage.",
+                "The purity is {} in the stem, {} at the end.",
                 first.percent(),
                 last.percent()
             ),

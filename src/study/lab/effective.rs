@@ -4,7 +4,7 @@ use wgrad::nn::Weights;
 use wgrad::nn::layers::{self, Conv, Init};
 use wgrad::ops::philox::philox;
 use wgrad::passes;
-use wgrad::tape::{ElementType, Mode, StateLayout, Tape, ValueId};
+use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
 use super::{Field, Lab, Probe};
 
@@ -58,31 +58,32 @@ impl Sensitivity {
         Ok(Self::of(&probe.run(images, &vec![0; n])?[0], shape))
     }
 
-    /// Measures the unit in the middle behind a stack of 3x3 convolutions. With more than one channel, a ReLU follows each.
+    /// Measures the unit in the middle behind a stack of 3x3 convolutions. With a seed, they have 8 channels, random weights
+    /// and ReLUs. Without one, they have one channel and equal weights.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn of_stack(
-        lab: &Lab<'_>,
-        n_layers: usize,
-        channels: usize,
-        weights: impl Fn(&StateLayout) -> Weights,
-    ) -> anyhow::Result<Self> {
-        let side = 2 * n_layers + 3;
+    pub fn of_stack(lab: &Lab<'_>, n_layers: usize, seed: Option<u64>) -> anyhow::Result<Self> {
+        let (side, channels) = (2 * n_layers + 3, if seed.is_some() { 8 } else { 1 });
         let shape = [1, side, side, channels];
         let record = |tape: &mut Tape, x: ValueId| {
             (0..n_layers).fold(x, |x, ix| {
                 let conv = Conv { init: Init::KaimingNormal, ..Conv::default() };
                 let x = layers::conv2d(tape, &format!("conv{ix}"), x, channels, conv);
-                if channels == 1 { x } else { layers::relu(tape, &format!("relu{ix}"), x) }
+                if seed.is_some() { layers::relu(tape, &format!("relu{ix}"), x) } else { x }
             })
         };
         let mut tape = Tape::new("stack", Mode::Eval);
         let x = tape.input("x", ElementType::F32, &shape);
         record(&mut tape, x);
+        let mut weights = Weights::initial(tape.state(), seed.unwrap_or_default());
+        if seed.is_none() {
+            let members = tape.state().parameters.iter();
+            members.for_each(|member| weights.parameters[member.range()].fill(1.0 / 9.0));
+        }
         let image: Vec<f32> =
             (0..side * side * channels).map(|ix| (ix % 17) as f32 - 8.0).collect();
-        Self::measure(lab, shape, &image, &weights(tape.state()), record)
+        Self::measure(lab, shape, &image, &weights, record)
     }
 
     /// Returns the sensitivity from the gradient with respect to images of the shape `[N, H, W, C]`.

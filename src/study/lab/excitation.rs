@@ -1,12 +1,9 @@
 //! The images that excite the channels of a network most.
 
 use wgrad::data::batches::{in_order, whole_batches};
-use wgrad::tape::{Mode, Tape, ValueId};
+use wgrad::tape::Mode;
 
-use super::{Field, Lab, Probe, Trained, field};
-
-/// A function that returns the outputs of some layers of a network on images.
-pub type Layers = fn(&Tape, ValueId) -> Vec<ValueId>;
+use super::{Field, Lab, Probe, Trained, field, stem_and_stages};
 
 /// The largest value of a channel for one image.
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +25,17 @@ pub struct Channel {
     pub largest_mean: f64,
 }
 
-/// Returns the responses of all channels of some layers to the test images. Images that fill no batch of 100 are left out.
+/// Returns the responses to the test images of all channels of the stem and of each stage. Images that fill no batch of 100 are left out.
 ///
 /// # Errors
 /// If the device fails.
-pub fn excitation(
-    lab: &Lab<'_>,
-    network: &Trained,
-    layers: Layers,
-) -> anyhow::Result<Vec<Vec<Channel>>> {
+pub fn excitation(lab: &Lab<'_>, network: &Trained) -> anyhow::Result<Vec<Vec<Channel>>> {
     let (test, [h, w, c]) = (lab.images.test(), lab.images.size().channels_last());
     let (order, n) = (in_order(test.len()), test.len().min(100));
     let (mut found, mut fields) = (Vec::new(), Vec::new());
     let mut probe = Probe::new(lab.device, Mode::Eval, &[n, h, w, c], |tape, x, _| {
         network.network.record(tape, x);
-        let layers = layers(tape, x);
+        let layers = stem_and_stages(tape, x);
         for &layer in &layers {
             let shape = tape.shape(layer);
             let place = |at: usize| [at / shape[2], at % shape[2]];
@@ -75,4 +68,43 @@ pub fn excitation(
         channel.peaks.sort_by(|a, b| b.value.total_cmp(&a.value).then(a.image.cmp(&b.image)));
     }
     Ok(found)
+}
+
+/// Returns the first `n` channels of the stem and of each stage for an image, `[layers][channels][rows * columns]`. The
+/// largest number of a channel is 1; negative numbers are 0.
+///
+/// # Errors
+/// If the device fails.
+pub fn feature_maps(
+    lab: &Lab<'_>,
+    network: &Trained,
+    image: u32,
+    n: usize,
+) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
+    let (test, [h, w, c]) = (lab.images.test(), lab.images.size().channels_last());
+    let (x, labels) = lab.images.arrays(test, &[image]);
+    let mut depths = Vec::new();
+    let mut probe = Probe::new(lab.device, Mode::Eval, &[1, h, w, c], |tape, x, _| {
+        network.network.record(tape, x);
+        let layers = stem_and_stages(tape, x);
+        depths = layers.iter().map(|&layer| tape.shape(layer)[3]).collect();
+        layers
+    })?;
+    probe.set_weights(&network.weights)?;
+    let values = probe.run(&x, &labels)?;
+    let maps = values.iter().zip(&depths).map(|(values, &depth)| {
+        let map = |channel: usize| {
+            let own = || values.iter().skip(channel).step_by(depth).copied();
+            let largest = own().fold(f32::MIN_POSITIVE, f32::max);
+            own().map(|value| f64::from(value.max(0.0) / largest)).collect()
+        };
+        (0..depth.min(n)).map(map).collect()
+    });
+    Ok(maps.collect())
+}
+
+/// Returns the share of the most frequent class.
+pub fn purity(classes: &[u16]) -> f64 {
+    let count = |class: &u16| classes.iter().filter(|other| *other == class).count();
+    classes.iter().map(count).max().unwrap_or(0) as f64 / classes.len().max(1) as f64
 }

@@ -161,8 +161,15 @@ pub fn stages(tape: &Tape, images: ValueId) -> Vec<Stage> {
     ends.map(|&(node, value)| Stage { name: node.scope.clone(), value }).collect()
 }
 
-/// Returns plane and theoretical field, each in rows and columns: after each layer that changes them, with its number and
-/// name, and after each stage, with the names `stage 1`, `stage 2` and so on.
+/// Returns the outputs of the stem, which is the first ReLU, and of the stages of a network.
+pub fn stem_and_stages(tape: &Tape, images: ValueId) -> Vec<ValueId> {
+    let stem = tape.nodes().iter().find(|node| node.op.name() == "relu.forward");
+    let stages = stages(tape, images).into_iter().map(|stage| stage.value);
+    stem.map(|node| node.outputs[0]).into_iter().chain(stages).collect()
+}
+
+/// Returns plane and theoretical field, each in rows and columns: after each layer that changes them, with the names
+/// `layer 000 conv1: ...`, and after each stage, with the names `stage 1`, `stage 2` and so on.
 pub fn fields(config: NetworkConfig) -> Vec<(String, Vec<f64>)> {
     let [h, w, c] = config.network.default_image();
     let mut tape = Tape::new("fields", Mode::Eval);
@@ -178,7 +185,8 @@ pub fn fields(config: NetworkConfig) -> Vec<(String, Vec<f64>)> {
         let (from, to) = (node.inputs[0], node.outputs[0]);
         if has_plane(from) && has_plane(to) && sizes(from) != sizes(to) {
             let (op, _) = node.op.name().split_once('.').unwrap_or_default();
-            let name = format!("{:03} {}: {op} {}", rows.len(), node.scope, node.op.attributes());
+            let name =
+                format!("layer {:03} {}: {op} {}", rows.len(), node.scope, node.op.attributes());
             rows.push((name.trim_end().to_string(), sizes(to)));
         }
     }

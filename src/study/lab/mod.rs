@@ -17,6 +17,8 @@
 //! | `excitation.rs` | [`excitation`](fn@excitation): the images that excite channels most |
 //! | `ascent.rs` | [`Maximised`]: images that gradient ascent makes for channels |
 //! | `pictures.rs` | pictures of maps and images |
+//! | `tasks.rs` | [`Task`]: some of the classes, or the angle by which an image is turned |
+//! | `ridge.rs` | [`Features`]: linear probes |
 //! | `subjects.rs` | [`Recipe`]: the networks that a study looks into, given or trained |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
@@ -34,16 +36,18 @@ mod page;
 mod pictures;
 mod probe;
 mod record;
+mod ridge;
 mod run;
 mod spread;
 mod subjects;
+mod tasks;
 mod training;
 
 pub use ascent::Maximised;
 pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
 pub use effective::{Sensitivity, power, surrounded};
-pub use excitation::excitation;
-pub use field::{Field, field, fields, middle, stages};
+pub use excitation::{excitation, feature_maps, purity};
+pub use field::{Field, field, fields, middle, stages, stem_and_stages};
 pub use images::Images;
 pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]
@@ -53,7 +57,9 @@ pub use page::{Page, Verdict};
 pub use pictures::{grey, packed, patch, sheet, unpacked};
 pub use probe::{Probe, value_of};
 pub use record::Record;
+pub use ridge::{Features, probe_accuracy};
 pub use run::{Setup, index, open, run};
 pub use spread::{Spread, median, transposed};
 pub use subjects::Recipe;
+pub use tasks::Task;
 pub use training::{Curve, Training};

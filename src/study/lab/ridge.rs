@@ -1,10 +1,17 @@
 //! A linear probe: ridge regression from features to classes.
 
+use wgrad::data::Split;
+use wgrad::data::batches::{in_order, whole_batches};
+use wgrad::ops::avg_pool2d::global_avg_pool2d;
+use wgrad::tape::Mode;
+
+use super::{Lab, Probe, Trained, stem_and_stages};
+
 /// The penalty of the squared weights, for each image.
 const PENALTY: f64 = 1e-2;
 
 /// Features of some images, `[n, length]`, and the classes of the images.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Features {
     /// The number of features of an image.
     pub length: usize,
@@ -12,6 +19,37 @@ pub struct Features {
     pub values: Vec<f64>,
     /// The classes.
     pub classes: Vec<u16>,
+}
+
+impl Features {
+    /// Returns the features of images behind the stem, each stage and the last layer: the mean of each channel over the
+    /// plane, and the logits. Images that fill no batch of 100 are left out.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn of(lab: &Lab<'_>, network: &Trained, split: &Split) -> anyhow::Result<Vec<Self>> {
+        let ([h, w, c], n) = (split.size.channels_last(), split.len().min(100));
+        let mut probe = Probe::new(lab.device, Mode::Eval, &[n, h, w, c], |tape, x, _| {
+            let logits = network.network.record(tape, x);
+            let ends = stem_and_stages(tape, x);
+            let means = ends.into_iter().map(|end| global_avg_pool2d(tape, end));
+            means.collect::<Vec<_>>().into_iter().chain([logits]).collect()
+        })?;
+        probe.set_weights(&network.weights)?;
+        let mut all: Vec<Self> = Vec::new();
+        for images in whole_batches(&in_order(split.len()), n) {
+            lab.check_stop()?;
+            let (x, labels) = lab.images.arrays(split, images);
+            for (cut, values) in probe.run(&x, &labels)?.iter().enumerate() {
+                if all.len() == cut {
+                    all.push(Self { length: values.len() / n, ..Self::default() });
+                }
+                all[cut].values.extend(values.iter().copied().map(f64::from));
+                all[cut].classes.extend(labels.iter().map(|&label| label as u16));
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// Returns the part of `test` whose class a linear probe predicts that was fitted to `train`. The probe solves
@@ -43,9 +81,11 @@ pub fn probe_accuracy(train: &Features, test: &Features, n_classes: usize) -> f6
     solve(&mut square, &mut right, size);
     let is_right = |(row, &class): (&[f64], &u16)| {
         let x = standard(row);
-        let score = |class: usize| (0..size).map(|i| x[i] * right[i * n_classes + class]).sum::<f64>();
+        let score =
+            |class: usize| (0..size).map(|i| x[i] * right[i * n_classes + class]).sum::<f64>();
         let scores: Vec<f64> = (0..n_classes).map(score).collect();
-        let best = (0..n_classes).fold(0, |best, k| if scores[k] > scores[best] { k } else { best });
+        let best =
+            (0..n_classes).fold(0, |best, k| if scores[k] > scores[best] { k } else { best });
         best == usize::from(class)
     };
     let rows = test.values.chunks_exact(length).zip(&test.classes);
@@ -87,7 +127,9 @@ mod tests {
     fn a_probe_separates_classes_by_their_features_and_not_by_noise() {
         let features = |offset: f64| Features {
             length: 2,
-            values: (0..60).flat_map(|ix| [offset * f64::from(ix % 3), f64::from(ix * 7 % 5)]).collect(),
+            values: (0..60)
+                .flat_map(|ix| [offset * f64::from(ix % 3), f64::from(ix * 7 % 5)])
+                .collect(),
             classes: (0..60).map(|ix| ix % 3 / 2).collect(),
         };
         assert_eq!(probe_accuracy(&features(1.0), &features(1.0), 2), 1.0);

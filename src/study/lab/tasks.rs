@@ -1,8 +1,12 @@
 //! Tasks on the images of a study: some of the classes, or the angle by which an image is turned.
 
 use wgrad::data::Split;
+use wgrad::data::batches::epoch_order;
+use wgrad::nn::NetworkConfig;
+use wgrad::tape::Prefixes;
+use wgrad::train::Trainer;
 
-use super::Images;
+use super::{Images, Lab, Recipe, Stopped, Trained, Training};
 
 /// Images with the classes of a task.
 #[derive(Clone, Debug)]
@@ -45,6 +49,54 @@ impl Task {
     pub fn first(&self, n: usize) -> Self {
         let numbers: Vec<u32> = (0..self.train.len().min(n) as u32).collect();
         Self { train: self.train.select(&numbers), ..self.clone() }
+    }
+}
+
+impl Task {
+    /// Trains a network from the initial weights of a seed, and returns it with its accuracy over the test images. The
+    /// layers `copied` keep the weights of another network. Images are cropped but not mirrored, because a mirror changes
+    /// the angle of a turned image.
+    ///
+    /// # Errors
+    /// [`Stopped`] if a signal has arrived. If there are fewer images than a step has, or the device fails.
+    pub fn train(
+        &self,
+        lab: &Lab<'_>,
+        network: NetworkConfig,
+        recipe: Recipe,
+        seed: u64,
+        copied: Option<(&Trained, Prefixes)>,
+    ) -> anyhow::Result<(Trained, f64)> {
+        let Recipe { batch_size, n_steps, .. } = recipe;
+        let n_batches = self.train.len() / batch_size;
+        anyhow::ensure!(n_batches > 0, "{} images for steps of {batch_size}", self.train.len());
+        let mut step = lab.images.step(network, batch_size);
+        step.augmentation.flip = false;
+        if let Some((_, frozen)) = &copied {
+            step.update.frozen = frozen.clone();
+        }
+        let training = Training { seed, ..Training::new(lab, step, n_steps, 0.1) };
+        let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
+        let (layout, weights) = (trainer.state.layout.clone(), trainer.state.weights()?);
+        let mut trained = Trained { network, layout, weights };
+        if let Some((base, names)) = copied {
+            let mut base = base.clone();
+            for name in base.names_below("").iter().filter(|name| names.select(name)) {
+                let values = base.member(name).to_vec();
+                trained.member(name).copy_from_slice(&values);
+            }
+            trainer.state.set_weights(&trained.weights)?;
+        }
+        for step in 0..n_steps {
+            lab.check_stop()?;
+            let epoch = step / n_batches;
+            let order = epoch_order(seed, epoch as u64, self.train.len());
+            let images = &order[step % n_batches * batch_size..][..batch_size];
+            trainer.step(&self.train, images, epoch, training.schedule.rate(step))?;
+        }
+        let metrics = trainer.evaluate(&self.test, &|| lab.is_stopped())?.ok_or(Stopped)?;
+        trained.weights = trainer.state.weights()?;
+        Ok((trained, metrics.accuracy()))
     }
 }
 
