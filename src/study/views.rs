@@ -125,23 +125,24 @@ fn show(record: &Record, page: &mut Page) {
     let (mut rows, mut ratios) = (Vec::new(), Vec::new());
     for (layer, purity) in purities.iter().enumerate() {
         let is_patch = format!("/{layer} ");
-        let behind = if layer == 0 { "stem".to_string() } else { format!("stage {layer}") };
+        let name = if layer == 0 { "stem".to_string() } else { format!("stage_{layer}") };
+        let behind = name.replace("stem", "the stem").replace('_', " ");
         let maps = record.all(&format!("picture/{layer} "), " map");
         page.row(
-            &format!("The picture behind the {behind}"),
+            &format!("The picture behind {behind}"),
             &row(&maps, grey),
             "A brighter pixel has a larger value; black is 0.",
         );
         let patches = record.below("excited/").filter(|(name, _)| name.ends_with(" patches"));
         let patches = patches.filter(|(name, _)| name.contains(&is_patch)).map(|(_, all)| all);
         page.row(
-            &format!("Parts of test images that excite channels of the {behind} most"),
+            &format!("Parts of test images that excite channels of {behind} most"),
             &row(&patches.collect::<Vec<_>>(), unpacked),
             "Nine images for each channel, cut at the theoretical field of the unit with the largest value.",
         );
         let made = format!("made/{layer}/");
         page.row(
-            &format!("Images made for channels of the {behind}"),
+            &format!("Images made for channels of {behind}"),
             &row(&record.all(&made, " picture"), unpacked),
             "Gradient ascent on the image maximises the mean of a channel.",
         );
@@ -151,8 +152,8 @@ fn show(record: &Record, page: &mut Page) {
         let own: Vec<f64> = means.iter().zip(natural).filter_map(ratio).collect();
         let Some(purity) = Spread::of(purity) else { continue };
         let ratio = Spread::of(&own).map_or("-".to_string(), |_| format!("{:.2}", median(&own)));
-        page.figure(format!("purity_{}", behind.replace(' ', "_")), purity.mean);
-        page.figure(format!("made_over_natural_{}", behind.replace(' ', "_")), median(&own));
+        page.figure(format!("purity_{name}"), purity.mean);
+        page.figure(format!("made_over_natural_{name}"), median(&own));
         rows.push(vec![behind, purity.percent(), ratio]);
         ratios.extend(own);
     }

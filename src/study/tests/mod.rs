@@ -14,6 +14,8 @@ use super::{Lab, Page, Record, STUDIES, Study};
 mod lesion;
 mod receptive_field;
 mod results;
+mod transfer;
+mod views;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];
