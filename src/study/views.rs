@@ -154,7 +154,7 @@ fn show(record: &Record, page: &mut Page) {
         let ratio = Spread::of(&own).map_or("-".to_string(), |_| format!("{:.2}", median(&own)));
         page.figure(format!("purity_{name}"), purity.mean);
         page.figure(format!("made_over_natural_{name}"), median(&own));
-        rows.push(vec![behind, purity.percent(), ratio]);
+        rows.push(vec![name.replace('_', " "), purity.percent(), ratio]);
         ratios.extend(own);
     }
     let xs: Vec<f64> = (0..purities.len()).map(|layer| layer as f64).collect();

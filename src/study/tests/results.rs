@@ -37,6 +37,16 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
                 Holds,
             ),
         ],
+        "transfer" => vec![
+            ("for its own task, no features are better than the last ones", Holds),
+            ("for other classes, earlier features are better than the last ones", Open),
+            ("for turned images, earlier features are better than the last ones", Open),
+            ("for its own task, a copy of all layers but the last loses nothing", Holds),
+            (
+                "for other classes, a copy of fewer layers is better than one of all but the last",
+                Holds,
+            ),
+        ],
         "views" => vec![
             ("deep units respond to classes, and units of the stem less so", Open),
             (
