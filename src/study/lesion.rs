@@ -24,9 +24,8 @@ const KINDS: [&str; 2] = ["residual", "plain"];
 /// The numbers of deleted blocks, and of pairs of blocks that are exchanged.
 const COUNTS: [usize; 6] = [1, 2, 4, 8, 12, 20];
 
-const N_SEEDS: u64 = 3;
-
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    let n_seeds = lab.size([1, 3, 3]);
     let recipe = |network| Recipe {
         network,
         width: lab.size([4, 8, 16]),
@@ -35,7 +34,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     };
     let residual = recipe(lab.size(["resnet8", "resnet20", "resnet110"]));
     let plain = recipe(lab.size(["plain8", "plain20", "plain110"]));
-    for (name, network) in lab.subjects(N_SEEDS, residual)? {
+    for (name, network) in lab.subjects(n_seeds, residual)? {
         anyhow::ensure!(
             blocks(&network).iter().any(|block| block.last.is_some()),
             "lesion: {} has no residual block; choose another network, such as resnet20",
@@ -44,7 +43,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         look_into(lab, KINDS[0], &name, &network)?;
     }
     let network = lab.named(plain.network, lab.width(plain.width));
-    for (name, network) in lab.trained(N_SEEDS, network, plain)? {
+    for (name, network) in lab.trained(n_seeds, network, plain)? {
         look_into(lab, KINDS[1], &name, &network)?;
     }
     Ok(())

@@ -20,8 +20,6 @@ pub static STUDY: Study = Study {
     show,
 };
 
-const N_SEEDS: u64 = 3;
-
 /// The caption of charts.
 const BANDS: &str =
     "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
@@ -30,6 +28,7 @@ const BANDS: &str =
 const KINDS: [&str; 2] = ["initial", "trained"];
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    let n_seeds = lab.size([1, 3, 3]);
     let recipe = Recipe {
         network: lab.size(["resnet8", "resnet20", "resnet56"]),
         width: lab.size([4, 8, 16]),
@@ -47,13 +46,13 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     if network.network.check_input(lab.images.size().channels_last()).is_err() {
         return Ok(());
     }
-    for seed in lab.seeds(N_SEEDS) {
+    for seed in lab.seeds(n_seeds) {
         lab.measure(&format!("initial/seed {seed}"), |lab| {
             let weights = lab.initial(network, seed)?;
             effective(lab, network, &weights)
         })?;
     }
-    for (name, subject) in lab.subjects(N_SEEDS, recipe)? {
+    for (name, subject) in lab.subjects(n_seeds, recipe)? {
         let key = format!("trained/{name}");
         lab.measure(&key, |lab| effective(lab, subject.network, &subject.weights))?;
     }

@@ -22,8 +22,6 @@ pub static STUDY: Study = Study {
     show,
 };
 
-const N_SEEDS: u64 = 3;
-
 /// The number of channels of each layer that the page shows.
 const N_SHOWN: usize = 6;
 
@@ -31,13 +29,14 @@ const N_SHOWN: usize = 6;
 const N_PATCHES: usize = 9;
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    let n_seeds = lab.size([1, 3, 3]);
     let recipe = Recipe {
         network: lab.size(["resnet8", "resnet20", "resnet56"]),
         width: lab.size([4, 8, 16]),
         batch_size: lab.size([8, 32, 128]),
         n_steps: lab.size([2, 120, 64_000]),
     };
-    let subjects = lab.subjects(N_SEEDS, recipe)?;
+    let subjects = lab.subjects(n_seeds, recipe)?;
     for (ix, (name, subject)) in subjects.iter().enumerate() {
         lab.measure(&format!("excited/{name}"), |lab| excited(lab, subject, ix == 0))?;
     }
