@@ -1,20 +1,197 @@
-//! A unit near the output could see more than the image, but the centre of its field counts most.
+//! The receptive field of a deep unit is larger than the image, but most of its sensitivity lies in a small part of it
+//! (Luo et al. 2016).
 //!
-//! `docs/lessons/receptive_field.md` has the text.
+//! The theoretical field follows from the layers, the effective one from the gradient of a unit with respect to the
+//! image. `docs/lessons/receptive_field.md` has the text.
 
+use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
+use wgrad::nn::{NetworkConfig, Weights};
+
+use super::lab::{Field, Recipe, Sensitivity, Spread, Verdict};
+use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
     name: "receptive-field",
-    claim: "a unit near the output could see more than the image, but the centre of its field counts most",
+    claim: "a unit depends on more than the image, but mostly on a small part in the middle of its field",
     minutes: 1,
     text: include_str!("../../docs/lessons/receptive_field.md"),
     measure,
     show,
 };
 
-fn measure(_lab: &mut Lab<'_>) -> anyhow::Result<()> {
+/// The caption of charts.
+const BANDS: &str =
+    "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
+
+/// The weights of a network: prefixes of the record, and words of the page.
+const KINDS: [&str; 2] = ["initial", "trained"];
+
+fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    let n_seeds = lab.size([1, 3, 3]);
+    let recipe = Recipe {
+        network: lab.size(["resnet8", "resnet20", "resnet56"]),
+        width: lab.size([4, 8, 16]),
+        batch_size: lab.size([8, 32, 128]),
+        n_steps: lab.size([2, 80, 64_000]),
+    };
+    let network = lab.subject(recipe)?;
+    lab.measure("layers", |lab| {
+        let image = ("image".to_string(), vec![lab.images.size().height as f64]);
+        Ok([fields(network), vec![image]].concat())
+    })?;
+    for n_layers in lab.size([&[2, 4][..], &[5, 10, 20, 40], &[5, 10, 20, 40, 80]]) {
+        lab.measure(&format!("stack/{n_layers:02}"), |lab| stack(lab, *n_layers))?;
+    }
+    if network.network.check_input(lab.images.size().channels_last()).is_err() {
+        return Ok(());
+    }
+    for seed in lab.seeds(n_seeds) {
+        lab.measure(&format!("initial/seed {seed}"), |lab| {
+            let weights = lab.initial(network, seed)?;
+            effective(lab, network, &weights)
+        })?;
+    }
+    for (name, subject) in lab.subjects(n_seeds, recipe)? {
+        let key = format!("trained/{name}");
+        lab.measure(&key, |lab| effective(lab, subject.network, &subject.weights))?;
+    }
     Ok(())
 }
 
-fn show(_record: &Record, _page: &mut Page) {}
+/// Returns the effective field of each stage of a network: its size, and the map of the sensitivity.
+fn effective(
+    lab: &Lab<'_>,
+    network: NetworkConfig,
+    weights: &Weights,
+) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+    let test = lab.images.test();
+    let ([h, w, c], n) = (test.size.channels_last(), lab.size([2, 16, 64]).min(test.len()));
+    let (images, _) = lab.images.arrays(test, &(0..n as u32).collect::<Vec<_>>());
+    let (x, shape) = (surrounded(&images, [h, w, c]), [n, 3 * h, 3 * w, c]);
+    let (mut measured, mut n_stages) = (Vec::new(), 1);
+    while measured.len() < 2 * n_stages {
+        let (stage, mut seen) = (measured.len() / 2, Field::default());
+        lab.report(stage, n_stages)?;
+        let of_unit = Sensitivity::measure(lab, shape, &x, weights, |tape, x| {
+            network.record(tape, x);
+            let ends = stages(tape, x);
+            n_stages = ends.len();
+            let value = ends[stage].value;
+            seen = field(tape, x, value, middle(tape, value));
+            value
+        })?;
+        measured.push((format!("stage {} size", stage + 1), vec![of_unit.size()]));
+        measured.push((format!("stage {} map", stage + 1), of_unit.within(seen)));
+    }
+    Ok(measured)
+}
+
+/// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
+fn stack(lab: &Lab<'_>, n_layers: usize) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
+    let equal = Sensitivity::of_stack(lab, n_layers, None)?.size();
+    let seeds = lab.seeds(lab.size([1, 5, 20]));
+    let random = seeds.map(|seed| Ok(Sensitivity::of_stack(lab, n_layers, Some(seed))?.size()));
+    let random = random.collect::<anyhow::Result<Vec<_>>>()?;
+    let layers = vec![n_layers as f64];
+    Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
+}
+
+fn show(record: &Record, page: &mut Page) {
+    let field = |n: usize| record.get(&format!("layers/stage {n}"));
+    let theoretical: Vec<Vec<f64>> = (1..).map_while(|n| Some(vec![field(n)?[2]])).collect();
+    let xs: Vec<f64> = (1..=theoretical.len()).map(|n| n as f64).collect();
+    let sizes_of = |kind: &str| {
+        let of_stage = |n: &f64| record.all(kind, &format!("/stage {n} size")).concat();
+        xs.iter().map(of_stage).collect::<Vec<_>>()
+    };
+    let mut series = vec![Spread::series_at("theoretical", 0, &xs, &theoretical)];
+    let (mut pictures, mut rows, mut is_smaller) = (Vec::new(), Vec::new(), Vec::new());
+    for (ix, kind) in KINDS.into_iter().enumerate() {
+        series.push(Spread::series_at(kind, ix + 1, &xs, &sizes_of(kind)));
+        for n in &xs {
+            let maps = record.all(kind, &format!("/stage {n} map"));
+            pictures.extend(maps.first().map(|map| (grey(map), format!("{kind}, stage {n}"))));
+        }
+    }
+    page.row(
+        "Sensitivity of a unit to the pixels of its theoretical field",
+        &pictures,
+        "A brighter pixel matters more: brightness is the square root of the gradient. A field that is larger than three \
+         images is cut.",
+    );
+    let units = Chart { x_unit: Unit::Count, y_unit: Unit::Log, ..Chart::default() };
+    let (title, x_label) = ("Field of a stage: side in pixels".to_string(), "stage".to_string());
+    page.chart(&Chart { title, x_label, series, ..units.clone() }, BANDS);
+    let effective = KINDS.map(sizes_of);
+    for (ix, n) in xs.iter().enumerate() {
+        let [initial, trained] = [0, 1].map(|kind| Spread::of(&effective[kind][ix]));
+        let whole = theoretical[ix][0];
+        page.figure(format!("theoretical_{n}"), whole);
+        let text = |size: &Option<Spread>| size.map_or("-".to_string(), |s| format!("{s:.1}"));
+        rows.push(vec![n.to_string(), whole.to_string(), text(&initial), text(&trained)]);
+        let (Some(initial), Some(trained)) = (initial, trained) else { continue };
+        page.figure(format!("effective_init_{n}"), initial.mean);
+        page.figure(format!("effective_trained_{n}"), trained.mean);
+        is_smaller.push(initial.high.max(trained.high) < whole);
+        page.verdict(
+            &format!("training enlarges the effective field of stage {n}"),
+            Verdict::of(initial.is_below(&trained), trained.is_below(&initial)),
+            &format!(
+                "Its side is {initial:.1} pixels before and {trained:.1} after it, of {whole}."
+            ),
+        );
+    }
+    let columns = ["stage", "theoretical", "effective, initial", "effective, trained"];
+    page.table("Side of the field at the end of each stage, in pixels", &columns, &rows);
+    let (n, n_smaller) = (is_smaller.len(), is_smaller.iter().filter(|is| **is).count());
+    if n > 0 {
+        page.verdict(
+            "the effective field is smaller than the theoretical one",
+            Verdict::of(n_smaller == n, n_smaller == 0),
+            &format!("It is smaller in {n_smaller} of {n} stages, before and after training."),
+        );
+    }
+    if let (Some(last), Some(image)) = (theoretical.last(), record.number("layers/image")) {
+        page.verdict(
+            "a unit of the last stage can depend on more than the image",
+            Verdict::of(last[0] > image, last[0] <= image),
+            &format!("Its theoretical field has a side of {} pixels, the image {image}.", last[0]),
+        );
+    }
+    let depths = record.all("stack/", "/layers").concat();
+    let theoretical: Vec<_> = depths.iter().map(|n| vec![2.0 * n + 1.0]).collect();
+    let mut series = vec![Spread::series_at("theoretical", 0, &depths, &theoretical)];
+    for (style, what) in [(1, "equal"), (2, "random")] {
+        let sizes = record.all("stack/", &format!("/{what}"));
+        let sizes: Vec<_> = sizes.iter().map(|all| all.to_vec()).collect();
+        series.push(Spread::series_at(&format!("{what} weights"), style, &depths, &sizes));
+        let powers =
+            transposed(&sizes).iter().map(|sizes| power(&depths, sizes)).collect::<Vec<_>>();
+        let Some(power) = Spread::of(&powers) else { continue };
+        page.verdict(
+            &format!(
+                "the field of a stack with {what} weights grows as the square root of its depth"
+            ),
+            Verdict::of(
+                power.low > 0.25 && power.high < 0.75,
+                power.low > 0.75 || power.high < 0.25,
+            ),
+            &format!("Its side grows as the depth to the power of {power:.2}."),
+        );
+    }
+    // The square-root law goes through the first stack.
+    let first =
+        record.all("stack/", "/equal").concat().first().map_or(0.0, |side| side / depths[0].sqrt());
+    let points = depths.iter().map(|n| (*n, first * n.sqrt())).collect();
+    let name = "square root of the depth".to_string();
+    series.push(Series { name, points, style: 3, kind: Kind::Computed, ..Series::default() });
+    let (title, x_label) =
+        ("Field of a stack: side in pixels".to_string(), "3x3 convolutions".to_string());
+    page.chart(&Chart { title, x_label, x_unit: Unit::Log, series, ..units }, BANDS);
+    let pair = |sizes: &[f64]| format!("{}x{}", sizes[0], sizes[1]);
+    let layer =
+        |(name, sizes): (&str, &[f64])| vec![name[4..].to_string(), pair(sizes), pair(&sizes[2..])];
+    let rows: Vec<_> = record.below("layers/layer ").map(layer).collect();
+    page.table("Theoretical field by layer, in pixels", &["layer", "plane", "field"], &rows);
+}

@@ -61,4 +61,15 @@ impl Images {
         let labels = numbers.iter().map(|&number| u32::from(split.labels[number as usize]));
         (x, labels.collect())
     }
+    /// Returns the bytes of normalised pixels, `[..., C]`, as red, green and blue, `[..., 3]`. Pixels of one channel are grey.
+    pub fn bytes(&self, x: &[f32]) -> Vec<u8> {
+        let channels = self.size().channels;
+        let byte = |pixel: &[f32], c: usize| {
+            let value = f64::from(pixel[c]) * self.standard_deviation[c] + self.mean[c];
+            // The cast saturates.
+            (255.0 * value).round() as u8
+        };
+        let rgb = |pixel: &[f32]| [0, 1, 2].map(|c| byte(pixel, c.min(channels - 1)));
+        x.chunks_exact(channels).flat_map(rgb).collect()
+    }
 }

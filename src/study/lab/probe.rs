@@ -92,6 +92,23 @@ impl Probe {
     pub fn gradients(&mut self) -> anyhow::Result<Vec<f32>> {
         Ok(self.session.read_state(StateBuffer::Gradients)?)
     }
+
+    /// Writes an input that the computation recorded itself. It keeps its elements until the next call.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn write(&mut self, input: ValueId, elements: &[f32]) -> anyhow::Result<()> {
+        Ok(self.session.write(self.id, input, elements)?)
+    }
+
+    /// Returns the means and variances of the batch of the last [`Probe::run`] in [`Mode::Train`], in the order of the
+    /// running statistics.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn batch_statistics(&mut self) -> anyhow::Result<Vec<f32>> {
+        Ok(self.session.read_state(StateBuffer::BatchStatistics)?)
+    }
 }
 
 /// Returns the output of a layer on a tape without fused ops, such as `layer1.0.relu2`.

@@ -27,6 +27,13 @@ impl Record {
         own.map(|(name, numbers)| (&name[prefix.len()..], numbers.as_slice()))
     }
 
+    /// Returns the numbers of all names that begin with `prefix` and end with `suffix`, in alphabetical order.
+    pub fn all(&self, prefix: &str, suffix: &str) -> Vec<&[f64]> {
+        let is_meant = |name: &str| name.starts_with(prefix) && name.ends_with(suffix);
+        let all = self.0.iter().filter(|(name, _)| is_meant(name));
+        all.map(|(_, numbers)| numbers.as_slice()).collect()
+    }
+
     /// Adds numbers in place of those that have the same name.
     pub fn insert(&mut self, name: String, numbers: Vec<f64>) {
         self.0.insert(name, numbers);

@@ -59,13 +59,38 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// Returns the curve of the means with a band, as [`Spread::series`] does. `places` are the numbers of all seeds at each
+    /// of the places `xs`.
+    pub fn series_at(name: &str, style: usize, xs: &[f64], places: &[Vec<f64>]) -> Series {
+        let seeds = transposed(places);
+        Self::series(name, style, xs, &seeds.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
+/// Returns the numbers of each seed, from those of all seeds at each place.
+pub fn transposed(places: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let n_seeds = places.iter().map(Vec::len).min().unwrap_or(0);
+    (0..n_seeds).map(|seed| places.iter().map(|place| place[seed]).collect()).collect()
+}
+
+/// Returns the number in the middle of a sorted list; the mean of both numbers there; NaN for an empty list.
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |ix: usize| sorted.get(ix).copied().unwrap_or(f64::NAN);
+    (at(sorted.len() / 2) + at(sorted.len().saturating_sub(1) / 2)) / 2.0
+}
+
 impl fmt::Display for Spread {
-    /// Writes the mean, and the lowest and the highest value: `1.234 (1.1 to 1.4)`.
+    /// Writes the mean, and the lowest and the highest value: `1.2340 (1.1000 to 1.4000)`. The number of digits is
+    /// the format's, else 4.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, low, high } = self;
+        let digits = f.precision().unwrap_or(4);
         match low == high {
-            true => write!(f, "{mean:.4}"),
-            false => write!(f, "{mean:.4} ({low:.4} to {high:.4})"),
+            true => write!(f, "{mean:.digits$}"),
+            false => write!(f, "{mean:.digits$} ({low:.digits$} to {high:.digits$})"),
         }
     }
 }

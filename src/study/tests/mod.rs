@@ -17,6 +17,11 @@ mod paths;
 mod residual;
 mod results;
 mod shortcut_scale;
+mod lesion;
+mod receptive_field;
+mod results;
+mod transfer;
+mod views;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];

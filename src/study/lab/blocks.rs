@@ -1,0 +1,92 @@
+//! The blocks of a network, and their deletion.
+
+use super::Trained;
+
+/// A block of a network.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The name, such as `layer1.0`.
+    pub name: String,
+    /// The last layer of the residual branch, such as `layer1.0.bn2`; none for a block of a plain network.
+    pub last: Option<String>,
+}
+
+/// Returns the blocks of a network, in order. Those of a residual network are its additions of a branch that ends in a
+/// layer with weights. Those of a plain network are its pairs of convolutions.
+pub fn blocks(network: &Trained) -> Vec<Block> {
+    let config = network.network;
+    let tape = config.tape(config.network.default_image());
+    let additions = tape.nodes().iter().filter(|node| node.op.name() == "add.forward");
+    let residual = additions.filter_map(|addition| {
+        let branch = tape.nodes().iter().find(|node| node.outputs.contains(&addition.inputs[0]))?;
+        network.layout.find(&format!("{}.weight", branch.scope))?;
+        Some(Block { name: addition.scope.clone(), last: Some(branch.scope.clone()) })
+    });
+    let residual: Vec<_> = residual.collect();
+    if !residual.is_empty() {
+        return residual;
+    }
+    let first = network.layout.parameters.iter();
+    let names = first.filter_map(|entry| entry.name.strip_suffix(".conv1.weight"));
+    names.map(|name| Block { name: name.to_string(), last: None }).collect()
+}
+
+/// Returns all pairs of blocks whose weights have the same names and shapes.
+pub fn pairs_of_one_shape(network: &Trained, blocks: &[Block]) -> Vec<[usize; 2]> {
+    let shapes = |ix: usize| {
+        let prefix = format!("{}.", blocks[ix].name);
+        let members = network.layout.parameters.iter();
+        let own =
+            members.filter_map(|entry| Some((entry.name.strip_prefix(&prefix)?, &entry.shape)));
+        own.collect::<Vec<_>>()
+    };
+    let all = (0..blocks.len()).flat_map(|b| (0..b).map(move |a| [a, b]));
+    all.filter(|&[a, b]| shapes(a) == shapes(b)).collect()
+}
+
+/// Returns Kendall's rank correlation of a permutation with the original order: 1 for the same order, -1 for the reverse.
+pub fn kendall_tau(order: &[usize]) -> f64 {
+    let pairs = || (0..order.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+    let n_inverted = pairs().filter(|&(a, b)| order[a] > order[b]).count();
+    1.0 - 2.0 * n_inverted as f64 / pairs().count().max(1) as f64
+}
+
+impl Trained {
+    /// Deletes a block: its shortcut takes its place. In a plain network, which has no shortcuts, it is the shortcut of
+    /// the residual network: x, or every second row and column of x with channels of zeros.
+    pub fn delete(&mut self, block: &Block) {
+        match &block.last {
+            Some(last) => {
+                for part in self.names_below(&format!("{last}.")) {
+                    if part == "weight" || part == "bias" {
+                        self.member(&format!("{last}.{part}")).fill(0.0);
+                    }
+                }
+            }
+            None => {
+                for layer in ["1", "2"] {
+                    self.pass(&format!("{}.conv{layer}.weight", block.name));
+                    let bn = format!("{}.bn{layer}", block.name);
+                    // The batch norm divides by the root of the variance plus eps.
+                    let numbers = [("weight", (1.0 + 1e-5_f32).sqrt()), ("running_var", 1.0)];
+                    for (part, value) in
+                        numbers.into_iter().chain([("bias", 0.0), ("running_mean", 0.0)])
+                    {
+                        self.member(&format!("{bn}.{part}")).fill(value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a convolution copy the pixel in the middle of each window, into the middle channels.
+    fn pass(&mut self, weight: &str) {
+        let (_, entry) =
+            self.layout.find(weight).unwrap_or_else(|| panic!("{weight}: no such weight"));
+        let &[height, width, ci, co] = &entry.shape[..] else { panic!("{weight}: no convolution") };
+        let (middle, before) = (height / 2 * width + width / 2, (co - ci) / 2);
+        let weights = self.member(weight);
+        weights.fill(0.0);
+        (0..ci).for_each(|c| weights[(middle * ci + c) * co + before + c] = 1.0);
+    }
+}
