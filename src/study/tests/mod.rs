@@ -11,7 +11,11 @@ use wgrad::device::{Device, OpenOptions};
 use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
+mod add_or_concat;
+mod batch_norm;
+mod bottleneck;
 mod results;
+mod shortcut_kind;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];
