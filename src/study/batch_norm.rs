@@ -7,12 +7,11 @@
 use wgrad::base::chart::lines::Unit;
 use wgrad::nn::NetworkConfig;
 use wgrad::train::Trainer;
-use wgrad::train::schedule::Constant;
 
 use super::lab::batch_statistics::{deviations, errors_by_batch_size};
 use super::lab::plain::Plain;
 use super::lab::surface::line;
-use super::lab::{Trained, Training, Verdict, seeds};
+use super::lab::{Trained, Training, Verdict, runs};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -26,10 +25,11 @@ pub static STUDY: Study = Study {
 
 const NETWORKS: [&str; 2] = ["batch norm", "no norm"];
 
+/// The peaks of the learning rate.
 const RATES: [f64; 5] = [0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// The index of the learning rate of the training between the two looks at the loss surface.
-const LOOK: usize = 0;
+/// The index of the learning rate in the training between the two looks at the loss surface.
+const LOOK: usize = 1;
 
 /// The looks at the loss surface.
 const LOOKS: [&str; 2] = ["before training", "after training"];
@@ -65,15 +65,14 @@ type Found = Vec<(String, Vec<f64>)>;
 
 /// Trains a network at each learning rate. At one of them, looks at the loss surface and at the statistics.
 fn run(lab: &Lab<'_>, network: NetworkConfig, seed: u64) -> anyhow::Result<Found> {
-    let step = lab.images.step(network, lab.size([8, 64, 128]));
-    let every = lab.size([2, 32, 4000]);
+    let step = lab.images.step(network, lab.size([8, 32, 128]));
+    let every = lab.size([2, 96, 4000]);
     let learned = 1.0 - 1.0 / network.classes as f64 - LEARNED;
     let (mut found, mut errors, mut highest) = (Vec::new(), Vec::new(), 0.0);
     for (ix, &lr) in lab.size([&RATES[..2], &RATES, &RATES]).iter().enumerate() {
         let mut trainer = Trainer::new(lab.device, &step, seed)?;
         let before = trainer.state.weights()?;
-        let training = Training::new(lab, step.clone(), every, lr);
-        let training = Training { seed, schedule: Box::new(Constant { lr }), every, ..training };
+        let training = Training { seed, every, ..Training::new(lab, step.clone(), every, lr) };
         let error = training.run_with(lab, &mut trainer)?.last_test_error();
         errors.push(error);
         highest = if error <= learned { lr } else { highest };
@@ -117,31 +116,31 @@ fn show(record: &Record, page: &mut Page) {
         ] {
             let (title, what) = (format!("{title}, {look}"), format!("{look}/{what}"));
             let lines = NETWORKS.map(|network| (network, network, what.as_str()));
-            page.chart(&seeds::over(record, &title, axis, y_unit, &lines), seeds::CAPTION);
+            page.chart(&runs::over(record, &title, axis, y_unit, &lines), runs::CAPTION);
         }
         let text = "Along the gradient, the loss falls up to a distance of";
         let claim = format!("batch norm smooths the loss surface {look}");
         compare(record, page, &format!("{look}/end"), &claim, text);
     }
     let lines = NETWORKS.map(|network| (network, network, "test error"));
-    let title = "Test error after training at a constant learning rate";
-    let axis = ("learning rate", &RATES[..]);
-    page.chart(&seeds::over(record, title, axis, Unit::Percent, &lines), seeds::CAPTION);
+    let title = "Test error after training, by the peak of the learning rate";
+    let axis = ("peak of the learning rate", &RATES[..]);
+    page.chart(&runs::over(record, title, axis, Unit::Percent, &lines), runs::CAPTION);
     let claim = "batch norm tolerates higher learning rates";
     let text = "The highest learning rate with an error ten points below that of a guess is";
     compare(record, page, "highest rate", claim, text);
     let rows = RATES.iter().enumerate().filter_map(|(ix, rate)| {
-        let [with, without] = NETWORKS.map(|network| seeds::at(record, network, "test error", ix));
+        let [with, without] = NETWORKS.map(|network| runs::at(record, network, "test error", ix));
         Some(vec![rate.to_string(), with?.percent(), without?.percent()])
     });
-    let columns = ["learning rate", NETWORKS[0], NETWORKS[1]];
+    let columns = ["peak", NETWORKS[0], NETWORKS[1]];
     page.table(title, &columns, &rows.collect::<Vec<_>>());
     show_statistics(record, page);
 }
 
 /// Adds the verdict whether a number is larger with batch norm than without, and the figures.
 fn compare(record: &Record, page: &mut Page, what: &str, claim: &str, text: &str) {
-    let [Some(with), Some(without)] = NETWORKS.map(|network| seeds::last(record, network, what))
+    let [Some(with), Some(without)] = NETWORKS.map(|network| runs::last(record, network, what))
     else {
         return;
     };
@@ -157,18 +156,18 @@ fn show_statistics(record: &Record, page: &mut Page) {
     let axis = ("images in a batch", &sizes[..]);
     let title = "Test error with the statistics of a batch";
     let line = [("statistics of the batch", network, "error by size")];
-    page.chart(&seeds::over(record, title, axis, Unit::Percent, &line), seeds::CAPTION);
+    page.chart(&runs::over(record, title, axis, Unit::Percent, &line), runs::CAPTION);
     let parts =
         LAYERS.map(|layer| [format!("{layer}/means"), format!("{layer}/variances")]).concat();
     let lines: Vec<_> = parts.iter().map(|part| (&part[..], network, &part[..])).collect();
     let title = "Deviation of the statistics of a batch from those of all images";
     let caption =
         "Root mean squares: means in standard deviations, variances relative to the variance.";
-    page.chart(&seeds::over(record, title, axis, Unit::Log, &lines), caption);
+    page.chart(&runs::over(record, title, axis, Unit::Log, &lines), caption);
     let rows = SIZES.iter().enumerate().filter_map(|(ix, size)| {
         let mut row =
-            vec![size.to_string(), seeds::at(record, network, "error by size", ix)?.percent()];
-        let deviations = parts.iter().filter_map(|part| seeds::at(record, network, part, ix));
+            vec![size.to_string(), runs::at(record, network, "error by size", ix)?.percent()];
+        let deviations = parts.iter().filter_map(|part| runs::at(record, network, part, ix));
         row.extend(deviations.map(|spread| format!("{:.3}", spread.mean)));
         Some(row)
     });
@@ -176,7 +175,7 @@ fn show_statistics(record: &Record, page: &mut Page) {
     columns.extend(parts.iter().map(String::as_str));
     page.table("Statistics of a batch in the trained network", &columns, &rows.collect::<Vec<_>>());
     let [Some(two), Some(running)] = [("error by size", 1), ("test error", LOOK)]
-        .map(|(what, ix)| seeds::at(record, network, what, ix))
+        .map(|(what, ix)| runs::at(record, network, what, ix))
     else {
         return;
     };

@@ -10,9 +10,9 @@ use wgrad::nn::networks::resnet_cifar;
 use wgrad::nn::networks::stages::{Place, Shortcut};
 use wgrad::tape::{Tape, ValueId};
 
-use super::lab::blocks::{identity_only, projected_everywhere, published_bottleneck};
 use super::lab::pixels::{self, gradient_map};
-use super::lab::{Cost, Training, Verdict, seeds};
+use super::lab::shortcuts::{identity_only, projected_everywhere, published_bottleneck};
+use super::lab::{Cost, Training, Verdict, runs};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -80,14 +80,15 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         })?;
     }
     let width = lab.width(lab.size([2, 8, 16]));
-    let (batch_size, n_steps) = (lab.size([8, 64, 128]), lab.size([2, 120, 64_000]));
+    let (batch_size, n_steps) = (lab.size([8, 64, 128]), lab.size([2, 160, 64_000]));
     for (ix, (kind, ..)) in KINDS.iter().enumerate() {
         let network = network(lab.size(["resnet8", "resnet8", "resnet20"]), ix);
         let step = lab.images.step(lab.config(network, width), batch_size);
         lab.measure(&format!("cost/{kind}"), |_| Ok(Cost::counted(step.network, &step)))?;
         for seed in lab.seeds(N_SEEDS) {
             lab.measure(&format!("{kind}/seed {seed}"), |lab| {
-                let training = Training { seed, ..Training::new(lab, step.clone(), n_steps, 0.1) };
+                let training = Training::new(lab, step.clone(), n_steps, 0.1);
+                let training = Training { seed, every: n_steps.div_ceil(4), ..training };
                 Ok(training.run(lab)?.1.measurements())
             })?;
         }
@@ -97,7 +98,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 fn show(record: &Record, page: &mut Page) {
     let kinds = KINDS.map(|(kind, ..)| kind);
-    page.chart(&seeds::chart(record, "Test error", "test error", &kinds), seeds::CAPTION);
+    page.chart(&runs::chart(record, "Test error", "test error", &kinds), runs::CAPTION);
     let (mut pictures, mut read) = (Vec::new(), Vec::new());
     for (part, _) in PARTS {
         let key = format!("pixels/{part}");
@@ -117,10 +118,9 @@ fn show(record: &Record, page: &mut Page) {
     page.row("Pixels with a gradient, through a layer or block of stride 2", &pictures, &caption);
     let mut rows = Vec::new();
     for kind in kinds {
-        let (Some(cost), Some(error)) = (
-            Cost::of(record, &format!("cost/{kind}"), ""),
-            seeds::last(record, kind, "test error"),
-        ) else {
+        let (Some(cost), Some(error)) =
+            (Cost::of(record, &format!("cost/{kind}"), ""), runs::last(record, kind, "test error"))
+        else {
             continue;
         };
         page.figure(format!("{}_test_error", kind.replace(' ', "_")), error.mean);
@@ -134,7 +134,7 @@ fn show(record: &Record, page: &mut Page) {
     page.table("Shortcuts: size, and the error at the end over the seeds", &columns, &rows);
     page.table("Pixels that reach the output", &["part", "of all pixels"], &read);
 
-    let errors = kinds.map(|kind| Some((kind, seeds::last(record, kind, "test error")?)));
+    let errors = kinds.map(|kind| Some((kind, runs::last(record, kind, "test error")?)));
     if let Some((_, padded)) = errors[PADDED] {
         let with_parameters = || errors[PROJECTED..].iter().flatten();
         let better: Vec<_> =

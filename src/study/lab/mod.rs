@@ -10,18 +10,17 @@
 //! | `training.rs` | [`Training`]: a short training run with its errors |
 //! | `probe.rs` | [`Probe`]: values and gradients inside a network |
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
-//! | `blocks.rs` | blocks of residual networks that only the studies have |
+//! | `shortcuts.rs` | blocks with shortcuts that only the studies have |
 //! | `pixels.rs` | the gradient of each pixel of an image |
 //! | `plain.rs` | a plain network with or without batch norm |
 //! | `surface.rs` | the loss along the direction of its gradient |
 //! | `batch_statistics.rs` | the statistics of small batches |
-//! | `seeds.rs` | the errors of training runs over several seeds |
+//! | `runs.rs` | the measurements of runs over several seeds |
 //! | `cost.rs` | [`Cost`]: parameters, operations, memory and time of a network |
 //! | `spread.rs` | means and spreads over seeds |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
 pub mod batch_statistics;
-pub mod blocks;
 mod cost;
 mod images;
 #[allow(clippy::module_inception)]
@@ -34,7 +33,8 @@ pub mod plain;
 mod probe;
 mod record;
 mod run;
-pub mod seeds;
+pub mod runs;
+pub mod shortcuts;
 mod spread;
 pub mod surface;
 mod training;

@@ -1,4 +1,4 @@
-//! Blocks of residual networks that only the studies have.
+//! Blocks with shortcuts that only the studies have.
 
 use wgrad::nn::layers::{self, Conv};
 use wgrad::nn::networks::parts::{conv_bn, pointwise};
