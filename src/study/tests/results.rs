@@ -1,7 +1,19 @@
 //! The verdicts of the studies at their default size, with seed 0, on the 6,000 images of CIFAR-10 that the lessons' text
 //! shows.
 
-use crate::study::lab::Verdict::{self, Holds};
+use crate::study::lab::Verdict::{self, Fails, Holds, Open};
+
+/// The claims of the study of bottlenecks. The times, the last claim of each half, were those of two cores of a CPU.
+const BOTTLENECK: [&str; 8] = [
+    "a bottleneck network with as many channels has fewer parameters than a basic one of equal depth",
+    "a bottleneck network with as many channels needs fewer operations than a basic one of equal depth",
+    "a bottleneck network with as many channels takes less memory than a basic one of equal depth",
+    "a bottleneck network with as many channels takes less time than a basic one of equal depth",
+    "a bottleneck network with four times the channels has fewer parameters than a basic one of equal depth",
+    "a bottleneck network with four times the channels needs fewer operations than a basic one of equal depth",
+    "a bottleneck network with four times the channels takes less memory than a basic one of equal depth",
+    "a bottleneck network with four times the channels takes less time than a basic one of equal depth",
+];
 
 /// Returns the claims and verdicts of a study, in the order of its page.
 pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
@@ -9,6 +21,22 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
         "degradation" => vec![
             ("plain networks of more layers train worse", Holds),
             ("residual networks of more layers train no worse", Holds),
+        ],
+        "shortcut-kind" => vec![
+            ("a shortcut without parameters is enough", Holds),
+            ("a shortcut is needed where the shape changes", Open),
+            ("a 1x1 convolution with stride 2 ignores part of the pixels", Holds),
+        ],
+        "bottleneck" => {
+            let narrow = [Holds; 4];
+            let wide = [Holds, Holds, Fails, Fails];
+            BOTTLENECK.into_iter().zip(narrow.into_iter().chain(wide)).collect()
+        }
+        "add-or-concat" => vec![
+            ("concatenation gives a lower error than addition", Fails),
+            ("concatenation that begins as the sum gives a lower error than addition", Fails),
+            ("concatenation takes more memory than addition", Holds),
+            ("concatenation takes more time than addition", Holds),
         ],
         _ => vec![],
     }
