@@ -80,7 +80,10 @@ fn run(lab: &Lab<'_>, network: NetworkConfig, seed: u64) -> anyhow::Result<Found
             let after = trainer.state.weights()?;
             for (look, weights) in LOOKS.into_iter().zip([&before, &after]) {
                 let line = line(lab, network, weights, &distances())?;
-                found.push((format!("{look}/end"), vec![line.falls_until(&distances())]));
+                let falls = line.falls_until(&distances());
+                let keeps = line.keeps_direction_until(&distances());
+                found.push((format!("{look}/loss falls until"), vec![falls]));
+                found.push((format!("{look}/direction until"), vec![keeps]));
                 found.push((format!("{look}/loss"), line.losses));
                 found.push((format!("{look}/cosine"), line.cosines));
             }
@@ -118,9 +121,18 @@ fn show(record: &Record, page: &mut Page) {
             let lines = NETWORKS.map(|network| (network, network, what.as_str()));
             page.chart(&runs::over(record, &title, axis, y_unit, &lines), runs::CAPTION);
         }
-        let text = "Along the gradient, the loss falls up to a distance of";
-        let claim = format!("batch norm smooths the loss surface {look}");
-        compare(record, page, &format!("{look}/end"), &claim, text);
+        for (what, claim, text) in [
+            ("loss falls until", "lowers the loss for longer steps", "the loss falls"),
+            (
+                "direction until",
+                "keeps the gradient's direction for longer",
+                "the angle is below 60 degrees",
+            ),
+        ] {
+            let claim = format!("batch norm {claim} {look}");
+            let text = format!("Along the gradient, {text} up to a distance of");
+            compare(record, page, &format!("{look}/{what}"), &claim, &text);
+        }
     }
     let lines = NETWORKS.map(|network| (network, network, "test error"));
     let title = "Test error after training, by the peak of the learning rate";

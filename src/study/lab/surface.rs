@@ -31,6 +31,13 @@ impl Line {
         let n_lower = self.losses.iter().take_while(|&&loss| loss < self.loss).count();
         n_lower.checked_sub(1).map_or(0.0, |ix| distances[ix])
     }
+
+    /// Returns the largest of `distances` up to which every gradient is within 60 degrees of the gradient at the weights; 0
+    /// if the first is not.
+    pub fn keeps_direction_until(&self, distances: &[f64]) -> f64 {
+        let n_near = self.cosines.iter().take_while(|&&cosine| cosine >= 0.5).count();
+        n_near.checked_sub(1).map_or(0.0, |ix| distances[ix])
+    }
 }
 
 /// Returns the loss of one batch of training images at `weights - distance * gradient`, for each of `distances`. Batch

@@ -31,6 +31,8 @@ fn the_loss_falls_until_the_last_distance_before_the_first_rise() {
     let line = |losses: &[f64]| Line { loss: 1.0, losses: losses.to_vec(), ..Line::default() };
     assert_eq!(line(&[0.9, 0.8, 1.1, 0.5]).falls_until(&[1.0, 2.0, 4.0, 8.0]), 2.0);
     assert_eq!(line(&[1.0, 0.8]).falls_until(&[1.0, 2.0]), 0.0);
+    let turning = Line { cosines: vec![0.9, 0.5, 0.4, 0.6], ..Line::default() };
+    assert_eq!(turning.keeps_direction_until(&[1.0, 2.0, 4.0, 8.0]), 2.0);
 }
 
 #[test]
