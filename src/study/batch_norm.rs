@@ -123,11 +123,7 @@ fn show(record: &Record, page: &mut Page) {
         }
         for (what, claim, text) in [
             ("loss falls until", "lowers the loss for longer steps", "the loss falls"),
-            (
-                "direction until",
-                "keeps the gradient's direction for longer",
-                "the angle is below 60 degrees",
-            ),
+            ("direction until", "keeps the gradient's direction longer", "the angle is below 60°"),
         ] {
             let claim = format!("batch norm {claim} {look}");
             let text = format!("Along the gradient, {text} up to a distance of");
