@@ -38,6 +38,14 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("concatenation takes more memory than addition", Holds),
             ("concatenation takes more time than addition", Holds),
         ],
+        "batch-norm" => vec![
+            ("batch norm lowers the loss for longer steps before training", Open),
+            ("batch norm keeps the gradient's direction longer before training", Open),
+            ("batch norm lowers the loss for longer steps after training", Open),
+            ("batch norm keeps the gradient's direction longer after training", Open),
+            ("batch norm tolerates higher learning rates", Holds),
+            ("the statistics of small batches cost accuracy", Holds),
+        ],
         _ => vec![],
     }
 }
