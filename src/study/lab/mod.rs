@@ -11,6 +11,13 @@
 //! | `probe.rs` | [`Probe`]: values and gradients inside a network |
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
 //! | `seeds.rs` | measurements of several seeds in a record |
+//! | `shortcuts.rs` | blocks with shortcuts that only the studies have |
+//! | `pixels.rs` | the gradient of each pixel of an image |
+//! | `plain.rs` | a plain network with or without batch norm |
+//! | `surface.rs` | the loss along the direction of its gradient |
+//! | `batch_statistics.rs` | the statistics of small batches |
+//! | `runs.rs` | the measurements of runs over several seeds |
+//! | `cost.rs` | [`Cost`]: parameters, operations, memory and time of a network |
 //! | `spread.rs` | means and spreads over seeds |
 //! | `residual.rs` | [`residual::Residual`]: residual networks whose joints a study may change |
 //! | `change.rs` | [`change::Change`]: shortcuts that are scaled, projected or gated |
@@ -39,6 +46,8 @@ mod blocks;
 mod effective;
 mod excitation;
 mod field;
+pub mod batch_statistics;
+mod cost;
 mod images;
 #[allow(clippy::module_inception)]
 mod lab;
@@ -46,6 +55,8 @@ mod lesson;
 mod network;
 mod page;
 mod pictures;
+pub mod pixels;
+pub mod plain;
 mod probe;
 mod record;
 pub mod residual;
@@ -64,6 +75,13 @@ pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
 pub use effective::{Sensitivity, power, surrounded};
 pub use excitation::{excitation, feature_maps, purity};
 pub use field::{Field, field, fields, middle, stages, stem_and_stages};
+pub mod runs;
+pub mod shortcuts;
+mod spread;
+pub mod surface;
+mod training;
+
+pub use cost::{Cost, step_times};
 pub use images::Images;
 pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]

@@ -79,19 +79,22 @@ impl Page {
         if pictures.is_empty() {
             return;
         }
-        let _ = write!(self.pictures, "<h3>{}</h3>\n<div class=\"pictures\">", escape(heading));
+        let heading = escape(heading);
+        let open = "<div class=\"study-row\">";
+        let _ = write!(self.pictures, "{open}<h3>{heading}</h3>\n<div class=\"pictures\">");
         for (picture, name) in pictures {
             let (element, name) = (picture.element(name, name), escape(name));
             let _ =
                 write!(self.pictures, "<figure>{element}<figcaption>{name}</figcaption></figure>");
         }
-        let _ = write!(self.pictures, "</div>\n{}", html::note(caption));
+        let _ = write!(self.pictures, "</div>\n{}</div>\n", html::note(caption));
     }
 
     /// Adds a drawing, an `<svg>` element. `caption` is a sentence under it.
     pub fn drawing(&mut self, svg: &str, caption: &str) {
         let note = html::note(caption);
-        let _ = write!(self.pictures, "<div class=\"scroll\">{svg}</div>\n{note}");
+        let open = "<div class=\"study-row\">";
+        let _ = write!(self.pictures, "{open}<div class=\"scroll\">{svg}</div>\n{note}</div>\n");
     }
 
     /// Adds a table, to the page and to the text that the command prints. All cells are plain text. Adds nothing without

@@ -22,6 +22,11 @@ mod receptive_field;
 mod results;
 mod transfer;
 mod views;
+mod add_or_concat;
+mod batch_norm;
+mod bottleneck;
+mod results;
+mod shortcut_kind;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];

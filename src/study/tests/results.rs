@@ -3,6 +3,18 @@
 
 use crate::study::lab::Verdict::{self, Fails, Holds, Open};
 
+/// The claims of the study of bottlenecks. The times, the last claim of each half, were those of two cores of a CPU.
+const BOTTLENECK: [&str; 8] = [
+    "a bottleneck network with as many channels has fewer parameters than a basic one of equal depth",
+    "a bottleneck network with as many channels needs fewer operations than a basic one of equal depth",
+    "a bottleneck network with as many channels takes less memory than a basic one of equal depth",
+    "a bottleneck network with as many channels takes less time than a basic one of equal depth",
+    "a bottleneck network with four times the channels has fewer parameters than a basic one of equal depth",
+    "a bottleneck network with four times the channels needs fewer operations than a basic one of equal depth",
+    "a bottleneck network with four times the channels takes less memory than a basic one of equal depth",
+    "a bottleneck network with four times the channels takes less time than a basic one of equal depth",
+];
+
 /// Returns the claims and verdicts of a study, in the order of its page.
 pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
     match name {
@@ -53,6 +65,29 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
                 "gradient ascent makes images that excite a channel more than all test images do",
                 Open,
             ),
+        "shortcut-kind" => vec![
+            ("a shortcut without parameters is enough", Holds),
+            ("a shortcut is needed where the shape changes", Open),
+            ("a 1x1 convolution with stride 2 ignores part of the pixels", Holds),
+        ],
+        "bottleneck" => {
+            let narrow = [Holds; 4];
+            let wide = [Holds, Holds, Fails, Fails];
+            BOTTLENECK.into_iter().zip(narrow.into_iter().chain(wide)).collect()
+        }
+        "add-or-concat" => vec![
+            ("concatenation gives a lower error than addition", Fails),
+            ("concatenation that begins as the sum gives a lower error than addition", Fails),
+            ("concatenation takes more memory than addition", Holds),
+            ("concatenation takes more time than addition", Holds),
+        ],
+        "batch-norm" => vec![
+            ("batch norm lowers the loss for longer steps before training", Open),
+            ("batch norm keeps the gradient's direction longer before training", Open),
+            ("batch norm lowers the loss for longer steps after training", Open),
+            ("batch norm keeps the gradient's direction longer after training", Open),
+            ("batch norm tolerates higher learning rates", Holds),
+            ("the statistics of small batches cost accuracy", Holds),
         ],
         _ => vec![],
     }
