@@ -11,8 +11,10 @@
 //! | `probe.rs` | [`Probe`]: values and gradients inside a network |
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
 //! | `spread.rs` | means and spreads over seeds |
+//! | `arms.rs` | [`arms`]: training runs that differ in one setting |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
+pub mod arms;
 mod images;
 #[allow(clippy::module_inception)]
 mod lab;

@@ -2,6 +2,8 @@
 
 use wgrad::Error;
 use wgrad::data::batches;
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::DEFAULT;
 use wgrad::ops::optimizer::WeightDecay;
 use wgrad::ops::optimizers::AnyOptimizer;
 use wgrad::ops::sgd::Sgd;
@@ -80,6 +82,23 @@ impl Training {
             weight_decay: WeightDecay::of_all(1e-4),
         });
         let schedule = Box::new(OneCycle { pct_start: 0.3, ..OneCycle::linear(max_lr, n_steps) });
+        let every = n_steps.div_ceil(8).max(1);
+        Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
+    }
+
+    /// Returns a run with the optimizer and the schedule that `wgrad train` has by default: Adam, and one cycle of the
+    /// learning rate up to `max_lr`, which takes 5 of 24 steps to rise. The network is that of the flag `--network`, else
+    /// ResNet-9. An epoch has `n_images` images, at most all of them. They are cropped and flipped. There are eight
+    /// measurements.
+    pub fn adam(lab: &Lab<'_>, n_images: usize, n_epochs: usize, max_lr: f64) -> Self {
+        let network = lab.network.unwrap_or(DEFAULT);
+        let network =
+            NetworkConfig::new(network, lab.width(lab.size([2, 8, 64])), lab.images.n_classes());
+        let mut step = lab.images.step(network, lab.size([8, 64, 512]));
+        step.augmentation.cutout = false;
+        let n_images = lab.images.train().len().min(n_images);
+        let n_steps = n_images / step.batch_size * n_epochs;
+        let schedule = Box::new(OneCycle::linear(max_lr, n_steps));
         let every = n_steps.div_ceil(8).max(1);
         Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
     }
