@@ -44,13 +44,13 @@ const JITTER: [(f64, &str); 4] =
 const N_CLEAN: usize = 1000;
 
 /// Returns the names of all arms, without those that need colour if the images have none.
-fn names(n_channels: usize) -> Vec<&'static str> {
+pub(super) fn names(n_channels: usize) -> Vec<&'static str> {
     let jitter = JITTER.iter().skip(1).filter(|_| n_channels == 3);
     WITHOUT.iter().map(|(name, _)| *name).chain(jitter.map(|(_, name)| *name)).collect()
 }
 
 /// Sets the augmentation of an arm.
-fn set(step: &mut StepConfig, arm: &str) {
+pub(super) fn set(step: &mut StepConfig, arm: &str) {
     let flags = WITHOUT.iter().find(|(name, _)| *name == arm).unwrap_or(&WITHOUT[0]);
     let strength =
         JITTER.iter().find(|(_, name)| *name == arm).map_or(0.0, |(strength, _)| *strength);
@@ -60,7 +60,7 @@ fn set(step: &mut StepConfig, arm: &str) {
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let (n_images, n_epochs) = (lab.size([16, 1500, usize::MAX]), lab.size([1, 16, 24]));
-    for seed in lab.seeds(3) {
+    for seed in lab.seeds(arms::N_SEEDS) {
         for arm in names(lab.images.size().channels) {
             lab.measure(&format!("{arm}/seed {seed}"), |lab| {
                 let mut training =
@@ -80,7 +80,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 }
 
 /// Returns the test error minus the error on training images without augmentation, over the seeds.
-fn gap(record: &Record, arm: &str) -> Option<Spread> {
+pub(super) fn gap(record: &Record, arm: &str) -> Option<Spread> {
     let [train, test] =
         ["clean training error", "test error"].map(|what| curves(record, arm, what));
     let gaps =
@@ -96,9 +96,8 @@ fn show(record: &Record, page: &mut Page) {
     for arm in names(3) {
         let errors = ["clean training error", "test error"].map(|what| last(record, arm, what));
         let ([Some(train), Some(test)], Some(gap)) = (errors, gap(record, arm)) else { continue };
-        let figure = arm.replace(", ", "_").replace(' ', "_");
-        page.figure(format!("{figure}_test_error"), test.mean);
-        page.figure(format!("{figure}_gap"), gap.mean);
+        page.figure(arms::figure(arm, "test_error"), test.mean);
+        page.figure(arms::figure(arm, "gap"), gap.mean);
         rows.push(vec![arm.to_string(), train.percent(), test.percent(), gap.percent()]);
     }
     let columns = ["augmentation", "training error", "test error", "gap"];

@@ -4,22 +4,17 @@
 //! `docs/lessons/lr_finder.md` has the text.
 
 use wgrad::base::chart::lines::{Chart, Series, Unit};
-use wgrad::data::batches;
 use wgrad::ops::augment::AugmentFlags;
-use wgrad::train::Trainer;
-use wgrad::train::lr_find::{
-    self,
-    curve::{Range, Rule, Scale},
-};
+use wgrad::train::lr_find::curve::{Range, Scale};
 
 use super::lab::arms::{self, curves, last};
-use super::lab::{Lab, Spread, Stopped, Training, Verdict};
+use super::lab::{Lab, Spread, Training, Verdict, sweep};
 use super::{Page, Record, Study};
 
 pub static STUDY: Study = Study {
     name: "lr-finder",
-    claim: "logarithmic steps cover better than linear ones, augmentation smooths the curve, and the middle of the slope is \
-            the rate to take",
+    claim: "logarithmic steps cover better than linear ones, augmentation smooths the curve, and the middle of its slope \
+            is the rate to take",
     minutes: 5,
     text: include_str!("../../docs/lessons/lr_finder.md"),
     measure,
@@ -34,46 +29,42 @@ const SWEEPS: [(&str, Scale, bool); 4] = [
     ("linear, not augmented", Scale::Linear, false),
 ];
 
-/// The arms that train: name, sweep, and the place of the peak in the numbers of a sweep.
-const ARMS: [(&str, usize, &str); 7] = [
-    ("middle of the slope", 0, "steepest"),
-    ("start of the slope", 0, "start"),
-    ("end of the slope", 0, "end"),
-    ("minimum / 10", 0, "minimum"),
-    ("valley", 0, "valley"),
-    ("middle, not augmented", 1, "steepest"),
-    ("middle, linear", 2, "steepest"),
+/// The arms that train: name, sweep, and the name of the peak among the numbers of the sweep.
+const ARMS: [(&str, &str, &str); 7] = [
+    ("middle of the slope", "log", "steepest"),
+    ("start of the slope", "log", "start"),
+    ("end of the slope", "log", "end"),
+    ("minimum / 10", "log", "minimum"),
+    ("valley", "log", "valley"),
+    ("middle, not augmented", "log, not augmented", "steepest"),
+    ("middle, linear", "linear", "steepest"),
 ];
 
-/// The upper end of the rates at which the noise is measured. Above it the weights change much in a step.
-const CALM: f64 = 0.01;
-
-fn training(lab: &Lab<'_>, seed: u64, is_augmented: bool, peak: f64) -> Training {
+fn training(lab: &Lab<'_>, seed: u64, peak: f64) -> Training {
     let (n_images, n_epochs) = (lab.size([16, 5000, usize::MAX]), lab.size([1, 2, 24]));
-    let mut training = Training { seed, ..Training::adam(lab, n_images, n_epochs, peak) };
-    if !is_augmented {
-        training.step.augmentation = AugmentFlags::NONE;
-    }
-    training
+    Training { seed, ..Training::adam(lab, n_images, n_epochs, peak) }
 }
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
-    for seed in lab.seeds(3) {
+    for seed in lab.seeds(arms::N_SEEDS) {
         for (name, scale, is_augmented) in SWEEPS {
             let range = Range { scale, n_steps: lab.size([40, 100, 100]), ..Range::default() };
-            lab.measure(&format!("{name}/seed {seed}"), |lab| {
-                sweep(lab, seed, range, is_augmented)
-            })?;
+            let mut training = training(lab, seed, range.end);
+            if !is_augmented {
+                training.step.augmentation = AugmentFlags::NONE;
+            }
+            let key = format!("{name}/seed {seed}");
+            lab.measure(&key, |lab| sweep::found(lab, &training, range))?;
             if scale == Scale::Log {
-                let losses = |lab: &mut Lab<'_>| losses(lab, seed, range, is_augmented);
-                lab.measure(&format!("{name}, losses/seed {seed}"), losses)?;
+                let key = format!("{name}, losses/seed {seed}");
+                lab.measure(&key, |lab| sweep::losses(lab, &training, range))?;
             }
         }
-        for (arm, sweep, place) in ARMS {
-            let peak = format!("{}/seed {seed}/{place}", SWEEPS[sweep].0);
-            let Some(peak) = lab.record.number(&peak) else { continue };
+        for (arm, sweep, peak) in ARMS {
+            let peak = lab.record.number(&format!("{sweep}/seed {seed}/{peak}"));
+            let Some(peak) = peak else { continue };
             lab.measure(&format!("{arm}/seed {seed}"), |lab| {
-                let mut numbers = training(lab, seed, true, peak).run(lab)?.1.measurements();
+                let mut numbers = training(lab, seed, peak).run(lab)?.1.measurements();
                 numbers.push(("peak", vec![peak]));
                 Ok(numbers)
             })?;
@@ -82,232 +73,115 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The numbers of a measurement, with their names.
-type Numbers = Vec<(&'static str, Vec<f64>)>;
-
-/// Runs the finder of `wgrad lr-find`. Returns its curve, the ends of its slope, and the peaks of all rules.
-fn sweep(lab: &Lab<'_>, seed: u64, range: Range, is_augmented: bool) -> anyhow::Result<Numbers> {
-    let training = training(lab, seed, is_augmented, CALM);
-    let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
-    let train = lab.images.train();
-    let stop = || lab.is_stopped();
-    let found = lr_find::sweep(&mut trainer, train, seed, range, Rule::Steepest, &stop)?;
-    let found = found.ok_or(Stopped)?;
-    let points = found.curve.points();
-    let mut numbers = vec![
-        ("rates", points.iter().map(|point| point.rate).collect()),
-        ("losses", points.iter().map(|point| point.loss).collect()),
-        ("smoothed", points.iter().map(|point| point.smoothed).collect()),
-    ];
-    if let (Some(slope), Some(rates)) = (&found.reading.slope, found.suggestions()) {
-        numbers.push(("start", vec![points[*slope.start()].rate]));
-        numbers.push(("end", vec![points[*slope.end()].rate]));
-        let rules =
-            [("steepest", Rule::Steepest), ("minimum", Rule::Minimum), ("valley", Rule::Valley)];
-        numbers.extend(rules.map(|(name, rule)| (name, vec![rates.max_lr(rule)])));
-    }
-    Ok(numbers)
-}
-
-/// Returns the losses of the steps of a sweep as they are. The finder subtracts from each loss the loss that the untrained
-/// network has on the same batch, and so removes most of the noise.
-fn losses(lab: &Lab<'_>, seed: u64, range: Range, is_augmented: bool) -> anyhow::Result<Numbers> {
-    let training = training(lab, seed, is_augmented, CALM);
-    let (train, batch_size) = (lab.images.train(), training.step.batch_size);
-    let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
-    let (mut rates, mut losses, n_batches) = (Vec::new(), Vec::new(), train.len() / batch_size);
-    for ix in 0..range.n_steps {
-        lab.report(ix, range.n_steps)?;
-        let (epoch, batch) = (ix / n_batches, ix % n_batches);
-        let order = batches::epoch_order(seed, epoch as u64, train.len());
-        trainer.step(train, &order[batch * batch_size..][..batch_size], epoch, range.rate(ix))?;
-        let metrics = trainer.state.drop_metrics()?;
-        if metrics.not_finite {
-            break;
-        }
-        rates.push(range.rate(ix));
-        losses.push(metrics.loss());
-    }
-    Ok(vec![("rates", rates), ("losses", losses)])
-}
-
-/// Returns the noise of a curve at low rates: the root of the mean squared second difference of neighbouring losses, over
-/// the square root of 6. For independent noise it is the standard deviation, and a straight slope adds nothing.
-pub(super) fn noise(rates: &[f64], losses: &[f64]) -> Option<f64> {
-    let n = rates.iter().take_while(|rate| **rate <= CALM).count();
-    let squares = losses[..n].windows(3).map(|of| (of[0] - 2.0 * of[1] + of[2]).powi(2));
-    let n_squares = n.checked_sub(2).filter(|n| *n > 0)?;
-    Some((squares.sum::<f64>() / n_squares as f64 / 6.0).sqrt())
-}
-
 /// Returns the noise of the curves of a sweep, over the seeds.
-fn noise_of(record: &Record, sweep: &str) -> Option<Spread> {
+fn noise(record: &Record, sweep: &str) -> Option<Spread> {
     let [rates, losses] = ["rates", "losses"].map(|what| curves(record, sweep, what));
-    let noises = rates.iter().zip(losses).filter_map(|(rates, losses)| noise(rates, losses));
+    let noises = rates.iter().zip(losses).filter_map(|(rates, of)| sweep::noise(rates, of));
     Spread::of(&noises.collect::<Vec<_>>())
 }
 
 /// Returns the number of learning rates of a sweep that are on the slope of the logarithmic sweep, over the seeds.
-fn on_slope(record: &Record, sweep: &str) -> Option<Spread> {
+pub(super) fn on_slope(record: &Record, sweep: &str) -> Option<Spread> {
     let count = |(name, rates): (&str, &[f64])| {
         let seed = name.strip_suffix("/rates")?;
-        let end = |end: &str| record.number(&format!("{}/{seed}/{end}", SWEEPS[0].0));
+        let end = |end: &str| record.number(&format!("log/{seed}/{end}"));
         let slope = end("start")?..=end("end")?;
         Some(rates.iter().filter(|rate| slope.contains(*rate)).count() as f64)
     };
     Spread::of(&record.below(&format!("{sweep}/")).filter_map(count).collect::<Vec<_>>())
 }
 
-/// Returns a curve over the rates of the first seed. Losses far above the first one are left out.
+/// Returns the curve of a sweep of the first seed, without losses that are far above the first one.
 fn curve(record: &Record, sweep: &str, what: &str, style: usize) -> Option<Series> {
     let [rates, losses] = ["rates", what].map(|what| curves(record, sweep, what).first().copied());
-    let points = rates?.iter().copied().zip(losses?.iter().copied());
-    let highest = 1.2 * losses?.first()?;
-    let points = points.filter(|(_, loss)| *loss < highest).collect();
+    let (rates, losses) = (rates?, losses?);
+    let points = rates.iter().copied().zip(losses.iter().copied());
+    let points = points.filter(|(_, loss)| *loss < 1.2 * losses[0]).collect();
     Some(Series { name: sweep.to_string(), points, style, ..Series::default() })
 }
 
-/// Returns the peak that a rule suggests, as a point on the smoothed curve of the first seed.
-fn mark(
-    record: &Record,
-    (style, (name, sweep, place)): (usize, &(&str, usize, &str)),
-) -> Option<Series> {
-    let peak = *curves(record, SWEEPS[*sweep].0, place).first()?.first()?;
-    let curve = curve(record, SWEEPS[*sweep].0, "smoothed", 0)?;
-    let point = curve.points.iter().find(|(rate, _)| *rate >= peak).or(curve.points.last())?;
-    Some(Series {
-        name: name.to_string(),
-        points: vec![*point],
-        style: style + 2,
-        ..Series::default()
-    })
+/// Returns the point of the smoothed curve of the first seed at the peak of an arm.
+fn mark(record: &Record, (name, sweep, peak): (&str, &str, &str), style: usize) -> Option<Series> {
+    let peak = *curves(record, sweep, peak).first()?.first()?;
+    let points = curve(record, sweep, "smoothed", 0)?.points;
+    let point = *points.iter().find(|(rate, _)| *rate >= peak).or(points.last())?;
+    Some(Series { name: name.to_string(), points: vec![point], style, ..Series::default() })
+}
+
+/// Returns the test errors of an arm over its peaks.
+fn trained(record: &Record, name: &str, style: usize) -> Series {
+    let [peaks, errors] = ["peak", "test error"].map(|what| curves(record, name, what));
+    let point = |(peak, error): (&&[f64], &[f64])| Some((*peak.last()?, *error.last()?));
+    let mut points: Vec<_> = peaks.iter().zip(errors).filter_map(point).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Series { name: name.to_string(), points, style, ..Series::default() }
 }
 
 fn show(record: &Record, page: &mut Page) {
-    let chart = |title: &str, y_unit, series: Vec<Option<Series>>| Chart {
-        title: title.to_string(),
-        x_label: "learning rate".to_string(),
-        x_unit: Unit::Log,
-        y_unit,
-        series: series.into_iter().flatten().collect(),
-        ..Chart::default()
+    let mut chart = |title: &str, y_unit, series: Vec<Series>, caption: &str| {
+        let (title, x_label, x_unit) = (title.to_string(), "learning rate".to_string(), Unit::Log);
+        page.chart(&Chart { title, x_label, x_unit, y_unit, series, ..Chart::default() }, caption);
     };
-    let of_sweeps = |sweeps: [&str; 2], what: &str| -> Vec<Option<Series>> {
-        (0..2).map(|ix| curve(record, sweeps[ix], what, ix)).collect()
+    let pair = |of: [&str; 2], what: &str| {
+        of.iter().enumerate().filter_map(|(ix, of)| curve(record, of, what, ix)).collect::<Vec<_>>()
     };
-    let raw = of_sweeps(["log, losses", "log, not augmented, losses"], "losses");
+    let losses = pair(["log, losses", "log, not augmented, losses"], "losses");
     let caption = "The loss of each step, first seed.";
-    page.chart(&chart("Losses of a logarithmic sweep", Unit::Plain, raw), caption);
-    let mut smoothed = of_sweeps([SWEEPS[0].0, SWEEPS[1].0], "smoothed");
-    smoothed.extend(ARMS[..5].iter().enumerate().map(|arm| mark(record, arm)));
-    let caption = "The curve of the finder, first seed: the losses without the noise of their batches, smoothed. A point is \
-                   a peak of the learning rate that a rule suggests.";
-    page.chart(&chart("Curve and suggestions", Unit::Plain, smoothed), caption);
-    let linear = of_sweeps([SWEEPS[2].0, SWEEPS[3].0], "losses");
-    let caption = "The same with linear steps: all rates but the first are above 0.1.";
-    page.chart(&chart("Losses of a linear sweep", Unit::Plain, linear), caption);
-    let trained = ARMS.iter().enumerate().map(|(style, (name, ..))| {
-        let [peaks, errors] = ["peak", "test error"].map(|what| curves(record, name, what));
-        let ends = peaks
-            .iter()
-            .zip(errors)
-            .filter_map(|(peak, error)| Some((*peak.last()?, *error.last()?)));
-        let mut points: Vec<_> = ends.collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Some(Series { name: name.to_string(), points, style, ..Series::default() })
-    });
-    let caption = "A point is a run with the peak that the sweep of its seed suggests.";
-    page.chart(
-        &chart("Test error of a training run with each peak", Unit::Percent, trained.collect()),
-        caption,
-    );
+    chart("Losses of a logarithmic sweep", Unit::Plain, losses, caption);
+    let mut smoothed = pair(["log", "log, not augmented"], "smoothed");
+    let marks = ARMS[..5].iter().enumerate();
+    smoothed.extend(marks.filter_map(|(ix, arm)| mark(record, *arm, ix + 2)));
+    let caption = "The losses of the first seed without the noise of their batches, smoothed. A point is a peak of the \
+                   learning rate with which a network trains.";
+    chart("The finder's curve and suggestions", Unit::Plain, smoothed, caption);
+    let linear = pair(["linear", "linear, not augmented"], "losses");
+    let caption = "The losses of the first seed without the noise of their batches.";
+    chart("Losses of a linear sweep", Unit::Plain, linear, caption);
+    let runs = ARMS.iter().enumerate().map(|(style, (name, ..))| trained(record, name, style));
+    let caption = "Each point is a run with the peak that the sweep of its seed suggests.";
+    chart("Test error over the peak", Unit::Percent, runs.collect(), caption);
 
     let mut rows = Vec::new();
     for (name, ..) in SWEEPS {
         let Some(steps) = on_slope(record, name) else { continue };
-        let cell = |noise: Option<Spread>| noise.map_or("-".to_string(), |noise| noise.to_string());
-        let n_found = curves(record, name, "steepest").len();
-        let [raw, cleared] =
-            [format!("{name}, losses"), name.to_string()].map(|of| noise_of(record, &of));
-        rows.push(vec![
-            name.to_string(),
-            format!("{:.0}", steps.mean),
-            n_found.to_string(),
-            cell(raw),
-            cell(cleared),
-        ]);
-        page.figure(
-            format!("{}_steps_on_slope", name.replace(", ", "_").replace(' ', "_")),
-            steps.mean,
-        );
+        let noises = [noise(record, &format!("{name}, losses")), noise(record, name)];
+        let [raw, cleared] = noises.map(|of| of.map_or("-".to_string(), |of| of.to_string()));
+        let n_found = curves(record, name, "steepest").len().to_string();
+        page.figure(arms::figure(name, "steps_on_slope"), steps.mean);
+        rows.push(vec![name.to_string(), format!("{:.1}", steps.mean), n_found, raw, cleared]);
     }
-    let columns =
-        ["sweep", "steps on the slope", "suggestions", "noise of losses", "of the finder's curve"];
-    page.table(
-        "Sweeps: means over the seeds, and the number of seeds with a suggestion",
-        &columns,
-        &rows,
-    );
+    let columns = ["sweep", "steps on the slope", "suggestions", "noise", "noise, cleared"];
+    page.table("Sweeps of three seeds", &columns, &rows);
     let mut rows = Vec::new();
     for (name, ..) in ARMS {
-        let (Some(peak), Some(test)) =
-            (last(record, name, "peak"), last(record, name, "test error"))
-        else {
-            continue;
-        };
-        rows.push(vec![
-            name.to_string(),
-            format!("{:.1e} ({:.1e} to {:.1e})", peak.mean, peak.low, peak.high),
-            test.percent(),
-        ]);
-        page.figure(
-            format!(
-                "{}_test_error",
-                name.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_")
-            ),
-            test.mean,
-        );
+        let [peak, test] = ["peak", "test error"].map(|what| last(record, name, what));
+        let (Some(peak), Some(test)) = (peak, test) else { continue };
+        page.figure(arms::figure(name, "test_error"), test.mean);
+        let rates = format!("{:.1e} to {:.1e}", peak.low, peak.high);
+        rows.push(vec![name.to_string(), rates, test.percent()]);
     }
-    page.table(
-        "Training with the suggested peaks",
-        &["peak", "learning rate", "test error"],
-        &rows,
-    );
+    page.table("Training with the peaks of three seeds", &["peak", "rates", "test error"], &rows);
 
-    if let (Some(log), Some(linear)) =
-        (on_slope(record, SWEEPS[0].0), on_slope(record, SWEEPS[2].0))
-    {
+    if let [Some(log), Some(linear)] = ["log", "linear"].map(|name| on_slope(record, name)) {
+        let [of_log, of_linear] = [log.mean, linear.mean];
         let text = format!(
-            "Of the steps, {:.0} of the logarithmic sweep and {:.0} of the linear one are on the slope.",
-            log.mean, linear.mean
+            "On the slope are {of_log:.1} steps of the first, and {of_linear:.1} of the second."
         );
         let verdict = Verdict::of(linear.is_below(&log), log.is_below(&linear));
         page.verdict("logarithmic steps cover the slope better than linear ones", verdict, &text);
     }
-    if let [Some(with), Some(without)] =
-        [0, 1].map(|ix| noise_of(record, &format!("{}, losses", SWEEPS[ix].0)))
-    {
+    let names = ["log, losses", "log, not augmented, losses"];
+    if let [Some(with), Some(without)] = names.map(|name| noise(record, name)) {
         page.figure("noise_augmented", with.mean);
         page.figure("noise_not_augmented", without.mean);
         let text =
             format!("The noise of the losses is {with} with crop and flip, and {without} without.");
-        page.verdict(
-            "augmentation smooths the curve",
-            Verdict::of(with.is_below(&without), without.is_below(&with)),
-            &text,
-        );
+        let verdict = Verdict::of(with.is_below(&without), without.is_below(&with));
+        page.verdict("augmentation smooths the curve", verdict, &text);
     }
     let names = ARMS.map(|(name, ..)| name);
-    arms::is_lowest(
-        record,
-        page,
-        "the middle of the slope trains better than its start and its end",
-        &names[..3],
-    );
-    arms::is_no_higher(
-        record,
-        page,
-        "no other rule finds a better peak",
-        &[names[0], names[3], names[4]],
-    );
+    let claim = "the middle of the slope trains better than its start and its end";
+    arms::is_lowest(record, page, claim, &names[..3]);
+    let claim = "no other rule of the finder gives a lower error than the middle of the slope";
+    arms::is_no_higher(record, page, claim, &[names[0], names[3], names[4]]);
 }

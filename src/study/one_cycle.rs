@@ -69,6 +69,7 @@ fn training(lab: &Lab<'_>) -> Training {
 }
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+    training(lab).n_batches()?;
     let n_steps = training(lab).n_steps;
     for (name, _) in ARMS {
         lab.measure(&format!("rates/{name}"), |_| {
@@ -103,8 +104,7 @@ fn show(record: &Record, page: &mut Page) {
         let rates = record.get(&format!("rates/{name}/rate"));
         let errors = ["training error", "test error"].map(|what| last(record, name, what));
         let (Some(rates), [Some(train), Some(test)]) = (rates, errors) else { continue };
-        let figure = name.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_");
-        page.figure(format!("{figure}_test_error"), test.mean);
+        page.figure(arms::figure(name, "test_error"), test.mean);
         let rate = rates.last().map_or(String::new(), |rate| format!("{rate:.1e}"));
         rows.push(vec![name.to_string(), rate, train.percent(), test.percent()]);
     }

@@ -7,7 +7,7 @@ use wgrad::base::chart::lines::{Chart, Series, Unit};
 use super::{Lab, Page, Record, Spread, Training, Verdict};
 
 /// The number of seeds.
-const N_SEEDS: u64 = 3;
+pub const N_SEEDS: u64 = 3;
 
 /// Measures the run of each arm, with each of three seeds. `training` returns the settings of the run of an arm.
 ///
@@ -70,6 +70,11 @@ pub fn over(record: &Record, arms: &[(f64, &str)], what: &str, style: usize) -> 
         style,
         ..Series::default()
     }
+}
+
+/// Returns the name of a figure of an arm: `last_rate_over_100_test_error`.
+pub fn figure(arm: &str, what: &str) -> String {
+    format!("{}_{what}", arm.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_"))
 }
 
 /// The caption of a chart of several seeds.

@@ -12,6 +12,7 @@
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
 //! | `spread.rs` | means and spreads over seeds |
 //! | `arms.rs` | [`arms`]: training runs that differ in one setting |
+//! | `sweep.rs` | [`sweep`]: sweeps over learning rates |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
 pub mod arms;
@@ -25,6 +26,7 @@ mod probe;
 mod record;
 mod run;
 mod spread;
+pub mod sweep;
 mod training;
 
 pub use images::Images;

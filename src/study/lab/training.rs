@@ -103,6 +103,17 @@ impl Training {
         Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
     }
 
+    /// Returns the number of steps in an epoch.
+    ///
+    /// # Errors
+    /// If there are fewer training images than a step has.
+    pub fn n_batches(&self) -> anyhow::Result<usize> {
+        let Self { n_images, step: StepConfig { batch_size, .. }, .. } = self;
+        let few = "a step of this study has more images; take a larger dataset";
+        anyhow::ensure!(n_images >= batch_size, "{n_images} training images: {few}");
+        Ok(n_images / batch_size)
+    }
+
     /// Trains. Returns the trainer with the trained weights, and the errors.
     ///
     /// # Errors
@@ -117,13 +128,9 @@ impl Training {
     ///
     /// # Errors
     /// As for [`Training::run`].
-    ///
-    /// # Panics
-    /// If there are fewer training images than a batch has.
     pub fn run_with(&self, lab: &Lab<'_>, trainer: &mut Trainer) -> anyhow::Result<Curve> {
         let train = lab.images.train();
-        let (batch_size, n_batches) = (self.step.batch_size, self.n_images / self.step.batch_size);
-        assert!(n_batches > 0, "{} images for batches of {batch_size}", self.n_images);
+        let (batch_size, n_batches) = (self.step.batch_size, self.n_batches()?);
         let (mut curve, mut order) = (Curve::default(), Vec::new());
         for step in 0..self.n_steps {
             lab.report(step, self.n_steps)?;

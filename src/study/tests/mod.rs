@@ -11,6 +11,9 @@ use wgrad::device::{Device, OpenOptions};
 use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
+mod augmentation;
+mod lr_finder;
+mod one_cycle;
 mod results;
 
 /// The sections of a lesson, in order.
