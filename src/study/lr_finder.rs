@@ -41,8 +41,10 @@ const ARMS: [(&str, &str, &str); 7] = [
 ];
 
 fn training(lab: &Lab<'_>, seed: u64, peak: f64) -> Training {
-    let (n_images, n_epochs) = (lab.size([16, 5000, usize::MAX]), lab.size([1, 2, 24]));
-    Training { seed, ..Training::adam(lab, n_images, n_epochs, peak) }
+    let n_steps = lab.size([2, 120, 24 * 97]);
+    let mut training = Training { seed, ..Training::adam(lab, usize::MAX, n_steps, peak) };
+    training.step.batch_size = lab.size([8, 32, 512]);
+    training
 }
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {

@@ -16,6 +16,9 @@ use super::{Lab, Stopped};
 /// The largest number of test images on which a run is measured before its end.
 const N_SAMPLE: usize = 1000;
 
+/// The number of test images on which a tiny run is measured.
+const N_TINY: usize = 20;
+
 /// The settings of a training run of a study.
 pub struct Training {
     /// The network, the batch size, the augmentation, the loss and the optimizer.
@@ -88,18 +91,16 @@ impl Training {
 
     /// Returns a run with the optimizer and the schedule that `wgrad train` has by default: Adam, and one cycle of the
     /// learning rate up to `max_lr`, which takes 5 of 24 steps to rise. The network is that of the flag `--network`, else
-    /// ResNet-9. An epoch has `n_images` images, at most all of them. They are cropped and flipped. There are eight
-    /// measurements.
-    pub fn adam(lab: &Lab<'_>, n_images: usize, n_epochs: usize, max_lr: f64) -> Self {
+    /// ResNet-9. The images, at most `n_images`, are cropped and flipped. There are six measurements.
+    pub fn adam(lab: &Lab<'_>, n_images: usize, n_steps: usize, max_lr: f64) -> Self {
         let network = lab.network.unwrap_or(DEFAULT);
-        let network =
-            NetworkConfig::new(network, lab.width(lab.size([2, 8, 64])), lab.images.n_classes());
+        let width = lab.width(lab.size([2, 8, 64]));
+        let network = NetworkConfig::new(network, width, lab.images.n_classes());
         let mut step = lab.images.step(network, lab.size([8, 64, 512]));
         step.augmentation.cutout = false;
         let n_images = lab.images.train().len().min(n_images);
-        let n_steps = n_images / step.batch_size * n_epochs;
         let schedule = Box::new(OneCycle::linear(max_lr, n_steps));
-        let every = n_steps.div_ceil(8).max(1);
+        let every = n_steps.div_ceil(6).max(1);
         Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
     }
 
@@ -164,7 +165,8 @@ impl Training {
         curve.train_loss.push(measured.map_or(f64::INFINITY, |metrics| metrics.loss()));
         let test = lab.images.test();
         let is_last = n_steps == self.n_steps;
-        let n = if is_last { test.len() } else { test.len().min(N_SAMPLE) };
+        let all = lab.size([N_TINY, test.len(), test.len()]);
+        let n = test.len().min(if is_last { all } else { all.min(N_SAMPLE) });
         curve.test_error.push(match curve.diverged {
             true => guess,
             false => {
