@@ -64,4 +64,15 @@ fn show(record: &Record, page: &mut Page) {
             &format!("The training error is {deep} with 56 layers and {shallow} with 20."),
         );
     }
+    let deep = ["plain56", "resnet56"].map(|network| last(record, network, "training error"));
+    let [Some(plain), Some(residual)] = deep else { return };
+    page.verdict(
+        "of 56 layers, those with shortcuts train better",
+        Verdict::of(residual.is_below(&plain), plain.is_below(&residual)),
+        &format!(
+            "The training error is {} with shortcuts and {} without.",
+            residual.percent(),
+            plain.percent()
+        ),
+    );
 }

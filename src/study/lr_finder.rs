@@ -3,7 +3,7 @@
 //!
 //! `docs/lessons/lr_finder.md` has the text.
 
-use wgrad::base::chart::lines::{Chart, Series, Unit};
+use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::train::lr_find::curve::{Range, Scale};
 
@@ -102,12 +102,20 @@ fn curve(record: &Record, sweep: &str, what: &str, style: usize) -> Option<Serie
     Some(Series { name: sweep.to_string(), points, style, ..Series::default() })
 }
 
-/// Returns the point of the smoothed curve of the first seed at the peak of an arm.
+/// Returns a vertical line at the peak of an arm, over the height of the smoothed curve of the first seed.
 fn mark(record: &Record, (name, sweep, peak): (&str, &str, &str), style: usize) -> Option<Series> {
     let peak = *curves(record, sweep, peak).first()?.first()?;
     let points = curve(record, sweep, "smoothed", 0)?.points;
-    let point = *points.iter().find(|(rate, _)| *rate >= peak).or(points.last())?;
-    Some(Series { name: name.to_string(), points: vec![point], style, ..Series::default() })
+    let losses = points.iter().map(|(_, loss)| *loss);
+    let ends = [losses.clone().reduce(f64::min)?, losses.reduce(f64::max)?];
+    let points = ends.map(|end| (peak, end)).to_vec();
+    Some(Series {
+        name: name.to_string(),
+        points,
+        style,
+        kind: Kind::Computed,
+        ..Series::default()
+    })
 }
 
 /// Returns the test errors of an arm over its peaks.
@@ -133,11 +141,12 @@ fn show(record: &Record, page: &mut Page) {
     let mut smoothed = pair(["log", "log, not augmented"], "smoothed");
     let marks = ARMS[..5].iter().enumerate();
     smoothed.extend(marks.filter_map(|(ix, arm)| mark(record, *arm, ix + 2)));
-    let caption = "The losses of the first seed without the noise of their batches, smoothed. A point is a peak of the \
-                   learning rate with which a network trains.";
+    let caption = "The losses of the first seed without the noise of their batches, smoothed. A vertical line is \
+                   a peak of the learning rate with which a network trains.";
     chart("The finder's curve and suggestions", Unit::Plain, smoothed, caption);
     let linear = pair(["linear", "linear, not augmented"], "losses");
-    let caption = "The losses of the first seed without the noise of their batches.";
+    let caption = "The losses of the first seed without the noise of their batches. Only the first of the linear rates is \
+                   low.";
     chart("Losses of a linear sweep", Unit::Plain, linear, caption);
     let runs = ARMS.iter().enumerate().map(|(style, (name, ..))| trained(record, name, style));
     let caption = "Each point is a run with the peak that the sweep of its seed suggests.";
