@@ -59,7 +59,7 @@ pub(super) fn set(step: &mut StepConfig, arm: &str) {
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let (n_images, n_steps) = (lab.size([16, 500, usize::MAX]), lab.size([2, 112, 24 * 97]));
-    for seed in lab.seeds(arms::N_SEEDS) {
+    for seed in arms::seeds(lab) {
         for arm in names(lab.images.size().channels) {
             lab.measure(&format!("{arm}/seed {seed}"), |lab| {
                 let mut training =

@@ -48,9 +48,9 @@ fn training(lab: &Lab<'_>, seed: u64, peak: f64) -> Training {
 }
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
-    for seed in lab.seeds(arms::N_SEEDS) {
+    for seed in arms::seeds(lab) {
         for (name, scale, is_augmented) in SWEEPS {
-            let range = Range { scale, n_steps: lab.size([40, 100, 100]), ..Range::default() };
+            let range = Range { scale, n_steps: lab.size([20, 100, 100]), ..Range::default() };
             let mut training = training(lab, seed, range.end);
             if !is_augmented {
                 training.step.augmentation = AugmentFlags::NONE;

@@ -6,10 +6,12 @@ use wgrad::base::chart::lines::{Chart, Series, Unit};
 
 use super::{Lab, Page, Record, Spread, Training, Verdict};
 
-/// The number of seeds.
-pub const N_SEEDS: u64 = 3;
+/// Returns the seeds of each arm: three, or one in a tiny study.
+pub fn seeds(lab: &Lab<'_>) -> impl Iterator<Item = u64> + use<> {
+    lab.seeds(lab.size([1, 3, 3]))
+}
 
-/// Measures the run of each arm, with each of three seeds. `training` returns the settings of the run of an arm.
+/// Measures the run of each arm, with each of the [`seeds`]. `training` returns the settings of the run of an arm.
 ///
 /// # Errors
 /// As for [`Lab::measure`].
@@ -18,7 +20,7 @@ pub fn measure(
     arms: &[&str],
     training: impl Fn(&Lab<'_>, &str) -> Training,
 ) -> anyhow::Result<()> {
-    for seed in lab.seeds(N_SEEDS) {
+    for seed in seeds(lab) {
         for arm in arms {
             lab.measure(&format!("{arm}/seed {seed}"), |lab| {
                 let training = Training { seed, ..training(lab, arm) };
