@@ -1,7 +1,7 @@
 //! The verdicts of the studies at their default size, with seed 0, on the 6,000 images of CIFAR-10 that the lessons' text
 //! shows.
 
-use crate::study::lab::Verdict::{self, Fails, Holds};
+use crate::study::lab::Verdict::{self, Fails, Holds, Open};
 
 /// Returns the claims and verdicts of a study, in the order of its page.
 pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
@@ -10,6 +10,21 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("plain networks of more layers train worse", Holds),
             ("residual networks of more layers train no worse", Fails),
             ("of 56 layers, those with shortcuts train better", Holds),
+        ],
+        "one-cycle" => vec![
+            (
+                "one cycle gives a lower error than a constant rate, steps and the cosine at equal cost",
+                Open,
+            ),
+            (
+                "a peak after 5 of 24 epochs gives a lower error than an earlier and a later one",
+                Fails,
+            ),
+            ("with straight lines, a last rate near zero gives no higher accuracy", Holds),
+            (
+                "with half periods of the cosine, a last rate near zero gives no higher accuracy",
+                Holds,
+            ),
         ],
         _ => vec![],
     }
