@@ -50,7 +50,7 @@ fn training(lab: &Lab<'_>, seed: u64, peak: f64) -> Training {
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     for seed in arms::seeds(lab) {
         for (name, scale, is_augmented) in SWEEPS {
-            let range = Range { scale, n_steps: lab.size([20, 100, 100]), ..Range::default() };
+            let range = Range { scale, n_steps: lab.size([30, 100, 100]), ..Range::default() };
             let mut training = training(lab, seed, range.end);
             if !is_augmented {
                 training.step.augmentation = AugmentFlags::NONE;
@@ -145,8 +145,7 @@ fn show(record: &Record, page: &mut Page) {
                    a peak of the learning rate with which a network trains.";
     chart("The finder's curve and suggestions", Unit::Plain, smoothed, caption);
     let linear = pair(["linear", "linear, not augmented"], "losses");
-    let caption = "The losses of the first seed without the noise of their batches. Only the first of the linear rates is \
-                   low.";
+    let caption = "The losses of the first seed without the noise of their batches.";
     chart("Losses of a linear sweep", Unit::Plain, linear, caption);
     let runs = ARMS.iter().enumerate().map(|(style, (name, ..))| trained(record, name, style));
     let caption = "Each point is a run with the peak that the sweep of its seed suggests.";
@@ -154,12 +153,14 @@ fn show(record: &Record, page: &mut Page) {
 
     let mut rows = Vec::new();
     for (name, ..) in SWEEPS {
-        let Some(steps) = on_slope(record, name) else { continue };
+        let [_, ..] = curves(record, name, "rates")[..] else { continue };
+        let steps = on_slope(record, name).map(|steps| steps.mean);
         let noises = [noise(record, &format!("{name}, losses")), noise(record, name)];
         let [raw, cleared] = noises.map(|of| of.map_or("-".to_string(), |of| of.to_string()));
         let n_found = curves(record, name, "steepest").len().to_string();
-        page.figure(arms::figure(name, "steps_on_slope"), steps.mean);
-        rows.push(vec![name.to_string(), format!("{:.1}", steps.mean), n_found, raw, cleared]);
+        page.figure(arms::figure(name, "steps_on_slope"), steps.unwrap_or(f64::NAN));
+        let steps = steps.map_or("-".to_string(), |steps| format!("{steps:.1}"));
+        rows.push(vec![name.to_string(), steps, n_found, raw, cleared]);
     }
     let columns = ["sweep", "steps on the slope", "suggestions", "noise", "noise, cleared"];
     page.table("Sweeps of three seeds", &columns, &rows);

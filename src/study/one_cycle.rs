@@ -5,8 +5,8 @@
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::train::schedule::{Anneal, Constant, Cosine, MultiStep, OneCycle, Schedule};
 
+use super::lab::Training;
 use super::lab::arms::{self, BAND, last};
-use super::lab::{Training, Verdict};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
