@@ -26,6 +26,12 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
                 Holds,
             ),
         ],
+        "lr-finder" => vec![
+            ("logarithmic steps cover the slope better than linear ones", Holds),
+            ("augmentation smooths the curve", Open),
+            ("the middle of the slope trains better than its start and its end", Open),
+            ("no other rule of the finder gives a lower error than the middle of the slope", Holds),
+        ],
         _ => vec![],
     }
 }
