@@ -40,6 +40,9 @@ pub struct Args {
     /// Compute the published size; without it, a size for two cores
     #[arg(long)]
     full: bool,
+    /// Compute a few steps, in a second or two, to try a study that you write; the numbers mean nothing
+    #[arg(long, conflicts_with = "full")]
+    tiny: bool,
     /// Go on with the measurements of a study that was stopped
     #[arg(long)]
     resume: bool,
@@ -86,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dataset = &images.loaded.dataset;
     let settings = Settings {
         seed: args.seed,
-        size: if args.full { Size::Full } else { Size::Default },
+        size: size(args),
         data: format!("{} ({})", dataset.description, dataset.fingerprint()),
         network: network.map(|network| network.name().to_string()),
         width,
@@ -130,6 +133,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::print(&format!("index written to {}\n", page.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn size(args: &Args) -> Size {
+    match (args.tiny, args.full) {
+        (true, _) => Size::Tiny,
+        (false, true) => Size::Full,
+        (false, false) => Size::Default,
+    }
 }
 
 /// Returns the names of all studies with their claims and times.
@@ -194,8 +205,7 @@ fn command(args: &Args, name: &str) -> String {
     flag("--weights", args.weights.as_ref().map(|path| path.shown().to_string()));
     flag("--data", args.data.map(|data| data.name().to_string()));
     flag("--data-dir", args.data_dir.as_ref().map(|path| path.shown().to_string()));
-    if args.full {
-        words.push("--full".to_string());
-    }
+    let sizes = [("--tiny", args.tiny), ("--full", args.full)];
+    words.extend(sizes.iter().filter(|(_, is_on)| *is_on).map(|(flag, _)| flag.to_string()));
     words.join(" ")
 }

@@ -16,5 +16,6 @@ mod runs;
 mod settings;
 mod shards;
 mod signals;
+mod study;
 mod support;
 mod weights;

@@ -26,14 +26,14 @@ fn long_epochs(folder: &Path, epochs: &'static str) -> Vec<&'static str> {
     tiny(&[epochs])
 }
 
-fn send(signal: &str, child: &Child) {
+pub fn send(signal: &str, child: &Child) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
     assert!(sent.expect("kill is everywhere").success());
 }
 
 /// Waits until a file has this text.
 #[track_caller]
-fn wait_for(path: &Path, text: &str) {
+pub fn wait_for(path: &Path, text: &str) {
     let begun = Instant::now();
     while !fs::read_to_string(path).is_ok_and(|found| found.contains(text)) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{text:?} is not in {}", path.display());
@@ -43,7 +43,7 @@ fn wait_for(path: &Path, text: &str) {
 
 /// Starts `program` with its arguments, followed by `wgrad` and its arguments. Standard output and standard error go to
 /// `log.txt`.
-fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
+pub fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
     let log = File::create(folder.join("log.txt")).expect("a file");
     let mut child = through(folder, program, arguments);
     child.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
@@ -103,7 +103,7 @@ fn reading(mut terminal: File) -> thread::JoinHandle<String> {
 
 /// Waits for the end of a process. Kills the process and panics after a minute.
 #[track_caller]
-fn end(mut child: Child) -> ExitStatus {
+pub fn end(mut child: Child) -> ExitStatus {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("it is ours") {

@@ -35,7 +35,7 @@ pub struct Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
-    /// A few steps, for tests: the numbers mean nothing.
+    /// A few steps, to try a study and to test it: the numbers mean nothing.
     Tiny,
     /// A size that two cores compute in the minutes of [`Study::minutes`].
     Default,

@@ -48,6 +48,11 @@ mod excitation;
 mod field;
 pub mod batch_statistics;
 mod cost;
+//! | `arms.rs` | [`arms`]: training runs that differ in one setting |
+//! | `sweep.rs` | [`sweep`]: sweeps over learning rates |
+//! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
+
+pub mod arms;
 mod images;
 #[allow(clippy::module_inception)]
 mod lab;
@@ -66,6 +71,7 @@ mod seeds;
 mod spread;
 mod subjects;
 mod tasks;
+pub mod sweep;
 mod training;
 
 pub use deeper::Blocks;

@@ -2,6 +2,8 @@
 
 use wgrad::Error;
 use wgrad::data::batches;
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::DEFAULT;
 use wgrad::ops::optimizer::WeightDecay;
 use wgrad::ops::optimizers::AnyOptimizer;
 use wgrad::ops::sgd::Sgd;
@@ -13,6 +15,9 @@ use super::{Lab, Stopped};
 
 /// The largest number of test images on which a run is measured before its end.
 const N_SAMPLE: usize = 1000;
+
+/// The number of test images on which a tiny run is measured.
+const N_TINY: usize = 20;
 
 /// The settings of a training run of a study.
 pub struct Training {
@@ -84,6 +89,32 @@ impl Training {
         Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
     }
 
+    /// Returns a run with the optimizer and the schedule that `wgrad train` has by default: Adam, and one cycle of the
+    /// learning rate up to `max_lr`, which takes 5 of 24 steps to rise. The network is that of the flag `--network`, else
+    /// ResNet-9. The images, at most `n_images`, are cropped and flipped. There are six measurements.
+    pub fn adam(lab: &Lab<'_>, n_images: usize, n_steps: usize, max_lr: f64) -> Self {
+        let network = lab.network.unwrap_or(DEFAULT);
+        let width = lab.width(lab.size([2, 8, 64]));
+        let network = NetworkConfig::new(network, width, lab.images.n_classes());
+        let mut step = lab.images.step(network, lab.size([8, 64, 512]));
+        step.augmentation.cutout = false;
+        let n_images = lab.images.train().len().min(n_images);
+        let schedule = Box::new(OneCycle::linear(max_lr, n_steps));
+        let every = n_steps.div_ceil(6).max(1);
+        Self { step, schedule, n_images, n_steps, every, seed: lab.seed() }
+    }
+
+    /// Returns the number of steps in an epoch.
+    ///
+    /// # Errors
+    /// If there are fewer training images than a step has.
+    pub fn n_batches(&self) -> anyhow::Result<usize> {
+        let Self { n_images, step: StepConfig { batch_size, .. }, .. } = self;
+        let few = "a step of this study has more images; take a larger dataset";
+        anyhow::ensure!(n_images >= batch_size, "{n_images} training images: {few}");
+        Ok(n_images / batch_size)
+    }
+
     /// Trains. Returns the trainer with the trained weights, and the errors.
     ///
     /// # Errors
@@ -98,13 +129,9 @@ impl Training {
     ///
     /// # Errors
     /// As for [`Training::run`].
-    ///
-    /// # Panics
-    /// If there are fewer training images than a batch has.
     pub fn run_with(&self, lab: &Lab<'_>, trainer: &mut Trainer) -> anyhow::Result<Curve> {
         let train = lab.images.train();
-        let (batch_size, n_batches) = (self.step.batch_size, self.n_images / self.step.batch_size);
-        assert!(n_batches > 0, "{} images for batches of {batch_size}", self.n_images);
+        let (batch_size, n_batches) = (self.step.batch_size, self.n_batches()?);
         let (mut curve, mut order) = (Curve::default(), Vec::new());
         for step in 0..self.n_steps {
             lab.report(step, self.n_steps)?;
@@ -138,7 +165,8 @@ impl Training {
         curve.train_loss.push(measured.map_or(f64::INFINITY, |metrics| metrics.loss()));
         let test = lab.images.test();
         let is_last = n_steps == self.n_steps;
-        let n = if is_last { test.len() } else { test.len().min(N_SAMPLE) };
+        let all = lab.size([N_TINY, test.len(), test.len()]);
+        let n = test.len().min(if is_last { all } else { all.min(N_SAMPLE) });
         curve.test_error.push(match curve.diverged {
             true => guess,
             false => {

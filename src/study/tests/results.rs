@@ -20,7 +20,29 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
     match name {
         "degradation" => vec![
             ("plain networks of more layers train worse", Holds),
-            ("residual networks of more layers train no worse", Holds),
+            ("residual networks of more layers train no worse", Fails),
+            ("of 56 layers, those with shortcuts train better", Holds),
+        ],
+        "one-cycle" => vec![
+            (
+                "one cycle gives a lower error than a constant rate, steps and the cosine at equal cost",
+                Open,
+            ),
+            (
+                "a peak after 5 of 24 epochs gives a lower error than an earlier and a later one",
+                Fails,
+            ),
+            ("with straight lines, a last rate near zero gives no higher accuracy", Holds),
+            (
+                "with half periods of the cosine, a last rate near zero gives no higher accuracy",
+                Holds,
+            ),
+        ],
+        "lr-finder" => vec![
+            ("logarithmic steps cover the slope better than linear ones", Holds),
+            ("augmentation smooths the curve", Open),
+            ("the middle of the slope trains better than its start and its end", Open),
+            ("no other rule of the finder gives a lower error than the middle of the slope", Holds),
         ],
         "lesion" => vec![
             ("a residual network survives a lost block", Holds),

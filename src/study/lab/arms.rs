@@ -1,0 +1,160 @@
+//! Training runs that differ in one setting: the arms of a comparison, each with several seeds.
+//!
+//! The record has a run as `ARM/seed N/...`, with the parts of [`Curve::measurements`](super::Curve::measurements).
+
+use wgrad::base::chart::lines::{Chart, Series, Unit};
+
+use super::{Lab, Page, Record, Spread, Training, Verdict};
+
+/// Returns the seeds of each arm: three, or one in a tiny study.
+pub fn seeds(lab: &Lab<'_>) -> impl Iterator<Item = u64> + use<> {
+    lab.seeds(lab.size([1, 3, 3]))
+}
+
+/// Measures the run of each arm, with each of the [`seeds`]. `training` returns the settings of the run of an arm.
+///
+/// # Errors
+/// As for [`Lab::measure`].
+pub fn measure(
+    lab: &mut Lab<'_>,
+    arms: &[&str],
+    training: impl Fn(&Lab<'_>, &str) -> Training,
+) -> anyhow::Result<()> {
+    for seed in seeds(lab) {
+        for arm in arms {
+            lab.measure(&format!("{arm}/seed {seed}"), |lab| {
+                let training = Training { seed, ..training(lab, arm) };
+                Ok(training.run(lab)?.1.measurements())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the numbers `what` of an arm, a list for each seed.
+pub fn curves<'a>(record: &'a Record, arm: &str, what: &str) -> Vec<&'a [f64]> {
+    let prefix = format!("{arm}/");
+    let of_seeds: Vec<_> = record.below(&prefix).map(|(name, _)| name.to_string()).collect();
+    let wanted = of_seeds.iter().filter(|name| name.ends_with(&format!("/{what}")));
+    wanted.filter_map(|name| record.get(&format!("{prefix}{name}"))).collect()
+}
+
+/// Returns the spread over the seeds of the last number `what`; none if the arm was not measured.
+pub fn last(record: &Record, arm: &str, what: &str) -> Option<Spread> {
+    let curves = curves(record, arm, what);
+    Spread::of(&curves.iter().filter_map(|curve| curve.last().copied()).collect::<Vec<_>>())
+}
+
+/// Returns a chart of the numbers `what` of some arms, over steps. The style of a curve is its place in the list.
+pub fn chart(record: &Record, arms: &[&str], what: &str, title: &str, x_label: &str) -> Chart {
+    let series = arms.iter().enumerate().filter_map(|(style, arm)| {
+        let steps = *curves(record, arm, "steps").first()?;
+        Some(Spread::series(arm, style, steps, &curves(record, arm, what)))
+    });
+    Chart {
+        title: title.to_string(),
+        x_label: x_label.to_string(),
+        x_unit: Unit::Count,
+        y_unit: Unit::Percent,
+        series: series.collect(),
+        ..Chart::default()
+    }
+}
+
+/// Returns the spreads of the last number `what` over a number of each arm, as a curve of this name.
+pub fn over(record: &Record, arms: &[(f64, &str)], what: &str, style: usize) -> Series {
+    let spreads: Vec<_> =
+        arms.iter().filter_map(|&(x, arm)| Some((x, last(record, arm, what)?))).collect();
+    Series {
+        name: what.to_string(),
+        points: spreads.iter().map(|(x, spread)| (*x, spread.mean)).collect(),
+        band: spreads.iter().map(|(_, spread)| (spread.low, spread.high)).collect(),
+        style,
+        ..Series::default()
+    }
+}
+
+/// Returns the name of a figure of an arm: `last_rate_over_100_test_error`.
+pub fn figure(arm: &str, what: &str) -> String {
+    format!("{}_{what}", arm.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_"))
+}
+
+/// The caption of a chart of several seeds.
+pub const BAND: &str =
+    "A band reaches from the lowest to the highest of the three seeds, a line is their mean.";
+
+/// Adds the verdict on a claim that the test error of the first arm is below that of each other arm.
+pub fn is_lowest(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
+    let Some((errors, text)) = test_errors(record, arms) else { return };
+    let (first, others) = (errors[0], &errors[1..]);
+    let supports = others.iter().all(|other| first.is_below(other));
+    let contradicts = others.iter().any(|other| other.is_below(&first));
+    page.verdict(claim, Verdict::of(supports, contradicts), &text);
+}
+
+/// Adds the verdict on a claim that the test error of the first arm is not above that of any other arm. The claim holds
+/// unless a difference against it is larger than the spread.
+pub fn is_no_higher(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
+    let Some((errors, text)) = test_errors(record, arms) else { return };
+    let contradicts = errors[1..].iter().any(|other| other.is_below(&errors[0]));
+    page.verdict(claim, Verdict::of(!contradicts, contradicts), &text);
+}
+
+/// Returns the test errors of some arms at the end, and a sentence with them; none if an arm was not measured.
+fn test_errors(record: &Record, arms: &[&str]) -> Option<(Vec<Spread>, String)> {
+    let errors = arms.iter().map(|arm| last(record, arm, "test error"));
+    let errors: Vec<Spread> = errors.collect::<Option<_>>()?;
+    let parts = errors.iter().zip(arms).map(|(error, arm)| format!("{arm} {}", error.percent()));
+    let text = format!("Test errors: {}.", parts.collect::<Vec<_>>().join(", "));
+    Some((errors, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arm_has_the_numbers_of_its_own_seeds() {
+        let mut record = Record::default();
+        for (name, numbers) in [
+            ("a/seed 0/test error", vec![0.9, 0.5]),
+            ("a/seed 1/test error", vec![0.9, 0.7]),
+            ("a/seed 1/training error", vec![0.1]),
+            ("a, slow/seed 0/test error", vec![0.2]),
+        ] {
+            record.insert(name.to_string(), numbers);
+        }
+        assert_eq!(curves(&record, "a", "test error"), [[0.9, 0.5], [0.9, 0.7]]);
+        let last_error = last(&record, "a", "test error").expect("numbers");
+        assert_eq!((last_error.low, last_error.high), (0.5, 0.7));
+        assert_eq!(last(&record, "b", "test error"), None);
+    }
+
+    #[test]
+    fn a_difference_counts_if_it_is_larger_than_the_spread() {
+        let mut record = Record::default();
+        for (arm, errors) in [("low", [0.1, 0.2]), ("middle", [0.15, 0.3]), ("high", [0.4, 0.5])] {
+            for (seed, error) in errors.into_iter().enumerate() {
+                record.insert(format!("{arm}/seed {seed}/test error"), vec![error]);
+            }
+        }
+        use Verdict::{Fails, Holds, Open};
+        for (arms, lowest, no_higher) in [
+            (["low", "high"], Holds, Holds),
+            (["low", "middle"], Open, Holds),
+            (["high", "low"], Fails, Fails),
+        ] {
+            let mut page = Page::default();
+            is_lowest(&record, &mut page, "a", &arms);
+            is_no_higher(&record, &mut page, "b", &arms);
+            is_lowest(&record, &mut page, "c", &["low", "absent"]);
+            let found = page.findings().iter().map(|finding| finding.claim.clone());
+            let expected = [Some(("a".into(), lowest)), Some(("b".into(), no_higher))];
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{arms:?}");
+        }
+        let mut page = Page::default();
+        is_lowest(&record, &mut page, "a", &["low", "high"]);
+        let text = "Test errors: low 15.0% (10.0 to 20.0), high 45.0% (40.0 to 50.0).";
+        assert_eq!(page.findings()[0].text, text);
+    }
+}
