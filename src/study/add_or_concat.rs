@@ -7,7 +7,7 @@ use wgrad::tape::StateLayout;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
-use super::lab::{Cost, Spread, Training, Verdict, runs, step_times};
+use super::lab::{BAND, Cost, Spread, Training, Verdict, arms, step_times};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -77,7 +77,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 fn show(record: &Record, page: &mut Page) {
     for (title, what) in [("Training error", "training error"), ("Test error", "test error")] {
-        page.chart(&runs::chart(record, title, what, &RUNS), runs::CAPTION);
+        page.chart(&arms::chart(record, &RUNS, what, title, "steps"), BAND);
     }
     let mut rows = Vec::new();
     let mut found: [Option<(Cost, Spread)>; 3] = [None; 3];
@@ -85,8 +85,8 @@ fn show(record: &Record, page: &mut Page) {
         let times = format!("time/{}/seconds", RUNS[ix.min(1)]);
         let (Some(cost), Some(error), Some(train)) = (
             Cost::of(record, &format!("cost/{run}"), &times),
-            runs::last(record, run, "test error"),
-            runs::last(record, run, "training error"),
+            record.last(run, "test error"),
+            record.last(run, "training error"),
         ) else {
             continue;
         };

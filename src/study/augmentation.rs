@@ -7,8 +7,8 @@ use wgrad::data::batches;
 use wgrad::ops::augment::{AugmentFlags, ColorJitter};
 use wgrad::train::step::StepConfig;
 
-use super::lab::arms::{self, BAND, curves, last};
-use super::lab::{Lab, Spread, Stopped, Training, Verdict};
+use super::lab::arms;
+use super::lab::{BAND, Lab, Spread, Stopped, Training, Verdict};
 use super::{Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -81,7 +81,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 /// Returns the test error minus the error on training images without augmentation, over the seeds.
 pub(super) fn gap(record: &Record, arm: &str) -> Option<Spread> {
     let [train, test] =
-        ["clean training error", "test error"].map(|what| curves(record, arm, what));
+        ["clean training error", "test error"].map(|what| record.of_seeds(arm, what));
     let gaps =
         train.iter().zip(test).filter_map(|(train, test)| Some(test.last()? - train.last()?));
     Spread::of(&gaps.collect::<Vec<_>>())
@@ -93,7 +93,7 @@ fn show(record: &Record, page: &mut Page) {
     page.chart(&by_strength(record), BAND);
     let mut rows = Vec::new();
     for arm in names(3) {
-        let errors = ["clean training error", "test error"].map(|what| last(record, arm, what));
+        let errors = ["clean training error", "test error"].map(|what| record.last(arm, what));
         let ([Some(train), Some(test)], Some(gap)) = (errors, gap(record, arm)) else { continue };
         page.figure(arms::figure(arm, "test_error"), test.mean);
         page.figure(arms::figure(arm, "gap"), gap.mean);

@@ -11,7 +11,7 @@ use wgrad::train::Trainer;
 use super::lab::batch_statistics::{deviations, errors_by_batch_size};
 use super::lab::plain::Plain;
 use super::lab::surface::line;
-use super::lab::{Trained, Training, Verdict, runs};
+use super::lab::{BAND, Trained, Training, Verdict, arms};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -119,7 +119,7 @@ fn show(record: &Record, page: &mut Page) {
         ] {
             let (title, what) = (format!("{title}, {look}"), format!("{look}/{what}"));
             let lines = NETWORKS.map(|network| (network, network, what.as_str()));
-            page.chart(&runs::over(record, &title, axis, y_unit, &lines), runs::CAPTION);
+            page.chart(&arms::lines(record, &title, axis, y_unit, &lines), BAND);
         }
         for (what, claim, text) in [
             ("loss falls until", "lowers the loss for longer steps", "the loss falls"),
@@ -133,12 +133,12 @@ fn show(record: &Record, page: &mut Page) {
     let lines = NETWORKS.map(|network| (network, network, "test error"));
     let title = "Test error after training, by the peak of the learning rate";
     let axis = ("peak of the learning rate", &RATES[..]);
-    page.chart(&runs::over(record, title, axis, Unit::Percent, &lines), runs::CAPTION);
+    page.chart(&arms::lines(record, title, axis, Unit::Percent, &lines), BAND);
     let claim = "batch norm tolerates higher learning rates";
     let text = "The highest learning rate with an error five points below that of a guess is";
     compare(record, page, "highest rate", claim, text);
     let rows = RATES.iter().enumerate().filter_map(|(ix, rate)| {
-        let [with, without] = NETWORKS.map(|network| runs::at(record, network, "test error", ix));
+        let [with, without] = NETWORKS.map(|network| record.spread(network, "test error", ix));
         Some(vec![rate.to_string(), with?.percent(), without?.percent()])
     });
     let columns = ["peak", NETWORKS[0], NETWORKS[1]];
@@ -148,7 +148,7 @@ fn show(record: &Record, page: &mut Page) {
 
 /// Adds the verdict whether a number is larger with batch norm than without, and the figures.
 fn compare(record: &Record, page: &mut Page, what: &str, claim: &str, text: &str) {
-    let [Some(with), Some(without)] = NETWORKS.map(|network| runs::last(record, network, what))
+    let [Some(with), Some(without)] = NETWORKS.map(|network| record.last(network, what))
     else {
         return;
     };
@@ -164,18 +164,18 @@ fn show_statistics(record: &Record, page: &mut Page) {
     let axis = ("images in a batch", &sizes[..]);
     let title = "Test error with the statistics of a batch";
     let line = [("statistics of the batch", network, "error by size")];
-    page.chart(&runs::over(record, title, axis, Unit::Percent, &line), runs::CAPTION);
+    page.chart(&arms::lines(record, title, axis, Unit::Percent, &line), BAND);
     let parts =
         LAYERS.map(|layer| [format!("{layer}/means"), format!("{layer}/variances")]).concat();
     let lines: Vec<_> = parts.iter().map(|part| (&part[..], network, &part[..])).collect();
     let title = "Deviation of the statistics of a batch from those of all images";
     let caption =
         "Root mean squares: means in standard deviations, variances relative to the variance.";
-    page.chart(&runs::over(record, title, axis, Unit::Log, &lines), caption);
+    page.chart(&arms::lines(record, title, axis, Unit::Log, &lines), caption);
     let rows = SIZES.iter().enumerate().filter_map(|(ix, size)| {
         let mut row =
-            vec![size.to_string(), runs::at(record, network, "error by size", ix)?.percent()];
-        let deviations = parts.iter().filter_map(|part| runs::at(record, network, part, ix));
+            vec![size.to_string(), record.spread(network, "error by size", ix)?.percent()];
+        let deviations = parts.iter().filter_map(|part| record.spread(network, part, ix));
         row.extend(deviations.map(|spread| format!("{:.3}", spread.mean)));
         Some(row)
     });
@@ -183,7 +183,7 @@ fn show_statistics(record: &Record, page: &mut Page) {
     columns.extend(parts.iter().map(String::as_str));
     page.table("Statistics of a batch in the trained network", &columns, &rows.collect::<Vec<_>>());
     let [Some(two), Some(running)] = [("error by size", 1), ("test error", LOOK)]
-        .map(|(what, ix)| runs::at(record, network, what, ix))
+        .map(|(what, ix)| record.spread(network, what, ix))
     else {
         return;
     };

@@ -2,8 +2,8 @@
 //!
 //! Each network trains from scratch with the same recipe, over several seeds. `docs/lessons/degradation.md` has the text.
 
-use super::lab::arms::{self, BAND, curves, last};
-use super::lab::{Training, Verdict};
+use super::lab::arms;
+use super::lab::{BAND, Training, Verdict};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -35,13 +35,13 @@ fn show(record: &Record, page: &mut Page) {
     let mut rows = Vec::new();
     for name in NETWORKS {
         let [Some(train), Some(test)] =
-            ["training error", "test error"].map(|what| last(record, name, what))
+            ["training error", "test error"].map(|what| record.last(name, what))
         else {
             continue;
         };
         page.figure(format!("{name}_training_error"), train.mean);
         page.figure(format!("{name}_test_error"), test.mean);
-        let n_seeds = curves(record, name, "steps").len();
+        let n_seeds = record.of_seeds(name, "steps").len();
         rows.push(vec![name.to_string(), n_seeds.to_string(), train.percent(), test.percent()]);
     }
     let columns = ["network", "seeds", "training error", "test error"];
@@ -49,7 +49,7 @@ fn show(record: &Record, page: &mut Page) {
     for (network, kind, claim) in [("plain", "plain", "worse"), ("resnet", "residual", "no worse")]
     {
         let [Some(shallow), Some(deep)] =
-            [20, 56].map(|depth| last(record, &format!("{network}{depth}"), "training error"))
+            [20, 56].map(|depth| record.last(&format!("{network}{depth}"), "training error"))
         else {
             continue;
         };
@@ -64,7 +64,7 @@ fn show(record: &Record, page: &mut Page) {
             &format!("The training error is {deep} with 56 layers and {shallow} with 20."),
         );
     }
-    let deep = ["plain56", "resnet56"].map(|network| last(record, network, "training error"));
+    let deep = ["plain56", "resnet56"].map(|network| record.last(network, "training error"));
     let [Some(plain), Some(residual)] = deep else { return };
     page.verdict(
         "of 56 layers, those with shortcuts train better",

@@ -7,7 +7,7 @@ use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::train::lr_find::curve::{Range, Scale};
 
-use super::lab::arms::{self, curves, last};
+use super::lab::arms;
 use super::lab::{Lab, Spread, Training, Verdict, sweep};
 use super::{Page, Record, Study};
 
@@ -77,7 +77,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 /// Returns the noise of the curves of a sweep, over the seeds.
 fn noise(record: &Record, sweep: &str) -> Option<Spread> {
-    let [rates, losses] = ["rates", "losses"].map(|what| curves(record, sweep, what));
+    let [rates, losses] = ["rates", "losses"].map(|what| record.of_seeds(sweep, what));
     let noises = rates.iter().zip(losses).filter_map(|(rates, of)| sweep::noise(rates, of));
     Spread::of(&noises.collect::<Vec<_>>())
 }
@@ -95,7 +95,7 @@ pub(super) fn on_slope(record: &Record, sweep: &str) -> Option<Spread> {
 
 /// Returns the curve of a sweep of the first seed, without losses that are far above the first one.
 fn curve(record: &Record, sweep: &str, what: &str, style: usize) -> Option<Series> {
-    let [rates, losses] = ["rates", what].map(|what| curves(record, sweep, what).first().copied());
+    let [rates, losses] = ["rates", what].map(|what| record.of_seeds(sweep, what).first().copied());
     let (rates, losses) = (rates?, losses?);
     let points = rates.iter().copied().zip(losses.iter().copied());
     let points = points.filter(|(_, loss)| *loss < 1.2 * losses[0]).collect();
@@ -104,7 +104,7 @@ fn curve(record: &Record, sweep: &str, what: &str, style: usize) -> Option<Serie
 
 /// Returns a vertical line at the peak of an arm, over the height of the smoothed curve of the first seed.
 fn mark(record: &Record, (name, sweep, peak): (&str, &str, &str), style: usize) -> Option<Series> {
-    let peak = *curves(record, sweep, peak).first()?.first()?;
+    let peak = *record.of_seeds(sweep, peak).first()?.first()?;
     let points = curve(record, sweep, "smoothed", 0)?.points;
     let losses = points.iter().map(|(_, loss)| *loss);
     let ends = [losses.clone().reduce(f64::min)?, losses.reduce(f64::max)?];
@@ -120,7 +120,7 @@ fn mark(record: &Record, (name, sweep, peak): (&str, &str, &str), style: usize) 
 
 /// Returns the test errors of an arm over its peaks.
 fn trained(record: &Record, name: &str, style: usize) -> Series {
-    let [peaks, errors] = ["peak", "test error"].map(|what| curves(record, name, what));
+    let [peaks, errors] = ["peak", "test error"].map(|what| record.of_seeds(name, what));
     let point = |(peak, error): (&&[f64], &[f64])| Some((*peak.last()?, *error.last()?));
     let mut points: Vec<_> = peaks.iter().zip(errors).filter_map(point).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -153,11 +153,11 @@ fn show(record: &Record, page: &mut Page) {
 
     let mut rows = Vec::new();
     for (name, ..) in SWEEPS {
-        let [_, ..] = curves(record, name, "rates")[..] else { continue };
+        let [_, ..] = record.of_seeds(name, "rates")[..] else { continue };
         let steps = on_slope(record, name).map(|steps| steps.mean);
         let noises = [noise(record, &format!("{name}, losses")), noise(record, name)];
         let [raw, cleared] = noises.map(|of| of.map_or("-".to_string(), |of| of.to_string()));
-        let n_found = curves(record, name, "steepest").len().to_string();
+        let n_found = record.of_seeds(name, "steepest").len().to_string();
         page.figure(arms::figure(name, "steps_on_slope"), steps.unwrap_or(f64::NAN));
         let steps = steps.map_or("-".to_string(), |steps| format!("{steps:.1}"));
         rows.push(vec![name.to_string(), steps, n_found, raw, cleared]);
@@ -166,7 +166,7 @@ fn show(record: &Record, page: &mut Page) {
     page.table("Sweeps of three seeds", &columns, &rows);
     let mut rows = Vec::new();
     for (name, ..) in ARMS {
-        let [peak, test] = ["peak", "test error"].map(|what| last(record, name, what));
+        let [peak, test] = ["peak", "test error"].map(|what| record.last(name, what));
         let (Some(peak), Some(test)) = (peak, test) else { continue };
         page.figure(arms::figure(name, "test_error"), test.mean);
         let rates = format!("{:.1e} to {:.1e}", peak.low, peak.high);

@@ -5,8 +5,8 @@
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::train::schedule::{Anneal, Constant, Cosine, MultiStep, OneCycle, Schedule};
 
-use super::lab::Training;
-use super::lab::arms::{self, BAND, last};
+use super::lab::{BAND, Training};
+use super::lab::arms;
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -97,7 +97,7 @@ fn show(record: &Record, page: &mut Page) {
     let mut rows = Vec::new();
     for (name, _) in ARMS {
         let rates = record.get(&format!("rates/{name}/rate"));
-        let errors = ["training error", "test error"].map(|what| last(record, name, what));
+        let errors = ["training error", "test error"].map(|what| record.last(name, what));
         let (Some(rates), [Some(train), Some(test)]) = (rates, errors) else { continue };
         page.figure(arms::figure(name, "test_error"), test.mean);
         let rate = rates.last().map_or(String::new(), |rate| format!("{rate:.1e}"));

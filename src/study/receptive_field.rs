@@ -7,7 +7,7 @@
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::nn::{NetworkConfig, Weights};
 
-use super::lab::{Field, Recipe, Sensitivity, Spread, Verdict};
+use super::lab::{BAND, Field, Recipe, Sensitivity, Spread, Verdict};
 use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
 use super::{Lab, Page, Record, Study};
 
@@ -19,10 +19,6 @@ pub static STUDY: Study = Study {
     measure,
     show,
 };
-
-/// The caption of charts.
-const BANDS: &str =
-    "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
 
 /// The weights of a network: prefixes of the record, and words of the page.
 const KINDS: [&str; 2] = ["initial", "trained"];
@@ -122,7 +118,7 @@ fn show(record: &Record, page: &mut Page) {
     );
     let units = Chart { x_unit: Unit::Count, y_unit: Unit::Log, ..Chart::default() };
     let (title, x_label) = ("Field of a stage: side in pixels".to_string(), "stage".to_string());
-    page.chart(&Chart { title, x_label, series, ..units.clone() }, BANDS);
+    page.chart(&Chart { title, x_label, series, ..units.clone() }, BAND);
     let effective = KINDS.map(sizes_of);
     for (ix, n) in xs.iter().enumerate() {
         let [initial, trained] = [0, 1].map(|kind| Spread::of(&effective[kind][ix]));
@@ -188,7 +184,7 @@ fn show(record: &Record, page: &mut Page) {
     series.push(Series { name, points, style: 3, kind: Kind::Computed, ..Series::default() });
     let (title, x_label) =
         ("Field of a stack: side in pixels".to_string(), "3x3 convolutions".to_string());
-    page.chart(&Chart { title, x_label, x_unit: Unit::Log, series, ..units }, BANDS);
+    page.chart(&Chart { title, x_label, x_unit: Unit::Log, series, ..units }, BAND);
     let pair = |sizes: &[f64]| format!("{}x{}", sizes[0], sizes[1]);
     let layer =
         |(name, sizes): (&str, &[f64])| vec![name[4..].to_string(), pair(sizes), pair(&sizes[2..])];

@@ -12,7 +12,7 @@ use wgrad::tape::{Tape, ValueId};
 
 use super::lab::pixels::{self, gradient_map};
 use super::lab::shortcuts::{identity_only, projected_everywhere, published_bottleneck};
-use super::lab::{Cost, Training, Verdict, runs};
+use super::lab::{BAND, Cost, Training, Verdict, arms};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {
@@ -98,7 +98,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 fn show(record: &Record, page: &mut Page) {
     let kinds = KINDS.map(|(kind, ..)| kind);
-    page.chart(&runs::chart(record, "Test error", "test error", &kinds), runs::CAPTION);
+    page.chart(&arms::chart(record, &kinds, "test error", "Test error", "steps"), BAND);
     let (mut pictures, mut read) = (Vec::new(), Vec::new());
     for (part, _) in PARTS {
         let key = format!("pixels/{part}");
@@ -119,7 +119,7 @@ fn show(record: &Record, page: &mut Page) {
     let mut rows = Vec::new();
     for kind in kinds {
         let (Some(cost), Some(error)) =
-            (Cost::of(record, &format!("cost/{kind}"), ""), runs::last(record, kind, "test error"))
+            (Cost::of(record, &format!("cost/{kind}"), ""), record.last(kind, "test error"))
         else {
             continue;
         };
@@ -134,7 +134,7 @@ fn show(record: &Record, page: &mut Page) {
     page.table("Shortcuts: size, and the error at the end over the seeds", &columns, &rows);
     page.table("Pixels that reach the output", &["part", "of all pixels"], &read);
 
-    let errors = kinds.map(|kind| Some((kind, runs::last(record, kind, "test error")?)));
+    let errors = kinds.map(|kind| Some((kind, record.last(kind, "test error")?)));
     if let Some((_, padded)) = errors[PADDED] {
         let with_parameters = || errors[PROJECTED..].iter().flatten();
         let better: Vec<_> =

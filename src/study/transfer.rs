@@ -8,7 +8,7 @@ use wgrad::base::chart::lines::{Chart, Unit};
 use wgrad::nn::NetworkConfig;
 use wgrad::tape::{Prefixes, Tape};
 
-use super::lab::{Features, Recipe, Spread, Task, Trained, Verdict};
+use super::lab::{BAND, Features, Recipe, Spread, Task, Trained, Verdict};
 use super::lab::{probe_accuracy, stem_and_stages};
 use super::{Lab, Page, Record, Study};
 
@@ -23,10 +23,6 @@ pub static STUDY: Study = Study {
 
 /// The classes of the first task, if there are ten: in CIFAR-10 bird, cat, deer, dog and horse.
 const ANIMALS: [u16; 5] = [2, 3, 4, 5, 7];
-
-/// The caption of charts.
-const CAPTION: &str =
-    "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
 
 /// The tasks: names in the record, and words of the page.
 const TASKS: [&str; 3] = ["own task", "other classes", "turned images"];
@@ -176,7 +172,7 @@ fn show(record: &Record, page: &mut Page) {
         let title = format!("Accuracy of {what}");
         let x_label = "depth of the cut: 1 stem, 2 first stage".to_string();
         let units = Chart { x_unit: Unit::Count, y_unit: Unit::Percent, ..Chart::default() };
-        page.chart(&Chart { title, x_label, series, ..units }, CAPTION);
+        page.chart(&Chart { title, x_label, series, ..units }, BAND);
     }
     rows.iter_mut().for_each(|row| row.resize(depth + 2, "-".to_string()));
     let stages: Vec<String> =

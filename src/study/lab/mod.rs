@@ -1,105 +1,47 @@
-//! The tools of the studies.
+//! The frame of the studies: everything that a study needs to measure and to show. [`tools`] has measurements that some of
+//! them share.
 //!
 //! | file | content |
 //! |---|---|
-//! | `lab.rs` | [`Lab`]: the device, images, seed and record of a study that runs |
-//! | `record.rs` | [`Record`]: the measurements as named lists of numbers, and their file `study.json` |
+//! | `study.rs` | [`Study`]: a claim and its two functions |
+//! | `context.rs` | [`Lab`]: the device, images, seed and record of a study that runs |
 //! | `images.rs` | [`Images`]: the images of a study, and their normalisation |
+//! | `training.rs` | [`Training`]: a short training run with its errors |
+//! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
+//! | `probe.rs` | [`Probe`]: values and gradients inside a network |
+//! | `record.rs`, `seeds.rs` | [`Record`]: the measurements as named lists of numbers, over several seeds |
+//! | `spread.rs` | [`Spread`]: the mean, the lowest and the highest of several seeds |
 //! | `page.rs` | [`Page`]: the figures, charts, tables and findings of a study |
 //! | `lesson.rs` | the text of `docs/lessons/NAME.md` as parts of the page |
-//! | `training.rs` | [`Training`]: a short training run with its errors |
-//! | `probe.rs` | [`Probe`]: values and gradients inside a network |
-//! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
-//! | `seeds.rs` | measurements of several seeds in a record |
-//! | `shortcuts.rs` | blocks with shortcuts that only the studies have |
-//! | `pixels.rs` | the gradient of each pixel of an image |
-//! | `plain.rs` | a plain network with or without batch norm |
-//! | `surface.rs` | the loss along the direction of its gradient |
-//! | `batch_statistics.rs` | the statistics of small batches |
-//! | `runs.rs` | the measurements of runs over several seeds |
-//! | `cost.rs` | [`Cost`]: parameters, operations, memory and time of a network |
-//! | `spread.rs` | means and spreads over seeds |
-//! | `residual.rs` | [`residual::Residual`]: residual networks whose joints a study may change |
-//! | `change.rs` | [`change::Change`]: shortcuts that are scaled, projected or gated |
-//! | `deeper.rs` | [`Trained::with_blocks`]: a network with more blocks than another, or fewer |
-//! | `flow.rs` | [`Flow`]: the gradients inside a network at initialisation |
-//! | `gated.rs` | [`gated::Paths`]: a residual network whose gates select paths for the backward pass |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
-pub mod change;
-mod deeper;
-pub mod flow;
-pub mod gated;
-//! | `blocks.rs` | [`blocks`](fn@blocks): the blocks of a network, and their deletion |
-//! | `field.rs` | [`field`](fn@field): theoretical receptive fields, and the stages of a network |
-//! | `effective.rs` | [`Sensitivity`]: effective receptive fields |
-//! | `excitation.rs` | [`excitation`](fn@excitation): the images that excite channels most |
-//! | `ascent.rs` | [`Maximised`]: images that gradient ascent makes for channels |
-//! | `pictures.rs` | pictures of maps and images |
-//! | `tasks.rs` | [`Task`]: some of the classes, or the angle by which an image is turned |
-//! | `ridge.rs` | [`Features`]: linear probes |
-//! | `subjects.rs` | [`Recipe`]: the networks that a study looks into, given or trained |
-//! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
-
-mod ascent;
-mod blocks;
-mod effective;
-mod excitation;
-mod field;
-pub mod batch_statistics;
-mod cost;
-//! | `arms.rs` | [`arms`]: training runs that differ in one setting |
-//! | `sweep.rs` | [`sweep`]: sweeps over learning rates |
-//! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
-
-pub mod arms;
+mod context;
 mod images;
-#[allow(clippy::module_inception)]
-mod lab;
 mod lesson;
 mod network;
 mod page;
-mod pictures;
-pub mod pixels;
-pub mod plain;
 mod probe;
 mod record;
-pub mod residual;
-mod ridge;
 mod run;
 mod seeds;
 mod spread;
-mod subjects;
-mod tasks;
-pub mod sweep;
+mod study;
+mod tools;
 mod training;
 
-pub use deeper::Blocks;
-pub use flow::Flow;
-pub use ascent::Maximised;
-pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
-pub use effective::{Sensitivity, power, surrounded};
-pub use excitation::{excitation, feature_maps, purity};
-pub use field::{Field, field, fields, middle, stages, stem_and_stages};
-pub mod runs;
-pub mod shortcuts;
-mod spread;
-pub mod surface;
-mod training;
-
-pub use cost::{Cost, step_times};
+pub use context::{Lab, Settings, Size, Stopped};
 pub use images::Images;
-pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]
 pub use lesson::section;
 pub use network::Trained;
 pub use page::{Page, Verdict};
-pub use pictures::{grey, packed, patch, sheet, unpacked};
 pub use probe::{Probe, value_of};
 pub use record::Record;
-pub use ridge::{Features, probe_accuracy};
-pub use run::{Setup, index, open, run};
+#[cfg(test)]
+pub use run::open;
+pub use run::{Setup, index, run};
+pub use seeds::BAND;
 pub use spread::{Spread, median, transposed};
-pub use subjects::Recipe;
-pub use tasks::Task;
-pub use training::{Curve, Training};
+pub use study::Study;
+pub use tools::*;
+pub use training::Training;

@@ -19,10 +19,9 @@ use wgrad::report::html;
 use wgrad::train::console::duration;
 use wgrad::train::screen;
 
-use super::lab::{Settings, Stopped};
+use super::context::{Settings, Stopped};
 use super::page::Finding;
-use super::{Images, Lab, Page, Record, lesson};
-use crate::study::Study;
+use super::{Images, Lab, Page, Record, Study, lesson};
 
 /// The name of the page of a study.
 pub const PAGE: &str = "study.html";

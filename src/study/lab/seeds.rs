@@ -4,6 +4,10 @@ use wgrad::base::chart::lines::{Chart, Series, Unit};
 
 use super::{Page, Record, Spread};
 
+/// The caption of a chart with bands over seeds.
+pub const BAND: &str =
+    "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
+
 impl Record {
     /// Returns the numbers `name` of each seed that was measured below `key`.
     pub fn of_seeds(&self, key: &str, name: &str) -> Vec<&[f64]> {
@@ -18,6 +22,12 @@ impl Record {
     pub fn spread(&self, key: &str, name: &str, ix: usize) -> Option<Spread> {
         let numbers = self.of_seeds(key, name).into_iter().filter_map(|list| list.get(ix).copied());
         Spread::of(&numbers.collect::<Vec<_>>())
+    }
+
+    /// Returns the spread over seeds of the last of the numbers `name`; none if it was not measured.
+    pub fn last(&self, key: &str, name: &str) -> Option<Spread> {
+        let ends = self.of_seeds(key, name).into_iter().filter_map(|list| list.last().copied());
+        Spread::of(&ends.collect::<Vec<_>>())
     }
 
     /// Returns the curve of the numbers `name` over `xs`, with its band over seeds.
@@ -51,10 +61,8 @@ impl Page {
         let (title, x_label) = (title.to_string(), x.0.to_string());
         let chart = Chart { title, x_label, x_unit: x.1, y_unit: y, series, ..Chart::default() };
         let band = match has_band {
-            true => {
-                " A band reaches from the lowest to the highest of the seeds, a line is their mean."
-            }
-            false => "",
+            true => format!(" {BAND}"),
+            false => String::new(),
         };
         self.chart(&chart, &format!("{caption}{band}"));
     }
@@ -76,6 +84,7 @@ mod tests {
         let spread = record.spread("a", "error", 1).expect("two seeds");
         assert_eq!(spread, Spread { mean: 0.375, low: 0.25, high: 0.5 });
         assert_eq!(record.spread("a", "error", 2), None);
+        assert_eq!(record.last("a", "error"), Some(spread));
         let curve = record.curve("a", "error", "a", 0, &[5.0, 6.0]);
         assert_eq!(
             (curve.points, curve.band),

@@ -11,25 +11,23 @@ use wgrad::device::{Device, OpenOptions};
 use super::lab::{self, Images, Settings, Setup, Size, Verdict};
 use super::{Lab, Page, Record, STUDIES, Study};
 
-mod euler;
-mod identity;
-mod paths;
-mod residual;
-mod augmentation;
-mod lr_finder;
-mod one_cycle;
-mod results;
-mod shortcut_scale;
-mod lesion;
-mod receptive_field;
-mod results;
-mod transfer;
-mod views;
 mod add_or_concat;
+mod augmentation;
 mod batch_norm;
 mod bottleneck;
+mod euler;
+mod identity;
+mod lesion;
+mod lr_finder;
+mod one_cycle;
+mod paths;
+mod receptive_field;
+mod residual;
 mod results;
 mod shortcut_kind;
+mod shortcut_scale;
+mod transfer;
+mod views;
 
 /// The sections of a lesson, in order.
 const SECTIONS: [&str; 5] = ["Question", "Method", "Meaning", "Limits", "Try it"];

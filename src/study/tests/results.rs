@@ -87,6 +87,7 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
                 "gradient ascent makes images that excite a channel more than all test images do",
                 Open,
             ),
+        ],
         "shortcut-kind" => vec![
             ("a shortcut without parameters is enough", Holds),
             ("a shortcut is needed where the shape changes", Open),

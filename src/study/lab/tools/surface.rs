@@ -6,7 +6,7 @@ use wgrad::ops::cross_entropy::cross_entropy;
 use wgrad::passes::backward;
 use wgrad::tape::Mode;
 
-use super::{Lab, Probe};
+use crate::study::lab::{Lab, Probe};
 
 /// The largest loss of a [`Line`]: it replaces a larger one, and one that is not finite.
 const LARGEST: f64 = 100.0;

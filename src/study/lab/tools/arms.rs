@@ -1,10 +1,10 @@
 //! Training runs that differ in one setting: the arms of a comparison, each with several seeds.
 //!
-//! The record has a run as `ARM/seed N/...`, with the parts of [`Curve::measurements`](super::Curve::measurements).
+//! The record has a run as `ARM/seed N/...`, with the parts of a [`Training`]'s curve.
 
 use wgrad::base::chart::lines::{Chart, Series, Unit};
 
-use super::{Lab, Page, Record, Spread, Training, Verdict};
+use crate::study::lab::{Lab, Page, Record, Spread, Training, Verdict};
 
 /// Returns the seeds of each arm: three, or one in a tiny study.
 pub fn seeds(lab: &Lab<'_>) -> impl Iterator<Item = u64> + use<> {
@@ -31,25 +31,11 @@ pub fn measure(
     Ok(())
 }
 
-/// Returns the numbers `what` of an arm, a list for each seed.
-pub fn curves<'a>(record: &'a Record, arm: &str, what: &str) -> Vec<&'a [f64]> {
-    let prefix = format!("{arm}/");
-    let of_seeds: Vec<_> = record.below(&prefix).map(|(name, _)| name.to_string()).collect();
-    let wanted = of_seeds.iter().filter(|name| name.ends_with(&format!("/{what}")));
-    wanted.filter_map(|name| record.get(&format!("{prefix}{name}"))).collect()
-}
-
-/// Returns the spread over the seeds of the last number `what`; none if the arm was not measured.
-pub fn last(record: &Record, arm: &str, what: &str) -> Option<Spread> {
-    let curves = curves(record, arm, what);
-    Spread::of(&curves.iter().filter_map(|curve| curve.last().copied()).collect::<Vec<_>>())
-}
-
 /// Returns a chart of the numbers `what` of some arms, over steps. The style of a curve is its place in the list.
 pub fn chart(record: &Record, arms: &[&str], what: &str, title: &str, x_label: &str) -> Chart {
     let series = arms.iter().enumerate().filter_map(|(style, arm)| {
-        let steps = *curves(record, arm, "steps").first()?;
-        Some(Spread::series(arm, style, steps, &curves(record, arm, what)))
+        let steps = *record.of_seeds(arm, "steps").first()?;
+        Some(Spread::series(arm, style, steps, &record.of_seeds(arm, what)))
     });
     Chart {
         title: title.to_string(),
@@ -64,7 +50,7 @@ pub fn chart(record: &Record, arms: &[&str], what: &str, title: &str, x_label: &
 /// Returns the spreads of the last number `what` over a number of each arm, as a curve of this name.
 pub fn over(record: &Record, arms: &[(f64, &str)], what: &str, style: usize) -> Series {
     let spreads: Vec<_> =
-        arms.iter().filter_map(|&(x, arm)| Some((x, last(record, arm, what)?))).collect();
+        arms.iter().filter_map(|&(x, arm)| Some((x, record.last(arm, what)?))).collect();
     Series {
         name: what.to_string(),
         points: spreads.iter().map(|(x, spread)| (*x, spread.mean)).collect(),
@@ -74,14 +60,33 @@ pub fn over(record: &Record, arms: &[(f64, &str)], what: &str, style: usize) -> 
     }
 }
 
+/// Returns a chart over a logarithmic axis: the numbers at `xs` of each of `lines`, which are a name, a key, and the name
+/// of the numbers.
+pub fn lines(
+    record: &Record,
+    title: &str,
+    (x_label, xs): (&str, &[f64]),
+    y_unit: Unit,
+    lines: &[(&str, &str, &str)],
+) -> Chart {
+    let series = lines.iter().enumerate().map(|(style, (name, key, what))| {
+        Spread::series(name, style, xs, &record.of_seeds(key, what))
+    });
+    Chart {
+        title: title.to_string(),
+        x_label: x_label.to_string(),
+        x_unit: Unit::Log,
+        y_unit,
+        series: series.collect(),
+        ..Chart::default()
+    }
+}
+
 /// Returns the name of a figure of an arm: `last_rate_over_100_test_error`.
 pub fn figure(arm: &str, what: &str) -> String {
     format!("{}_{what}", arm.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_"))
 }
 
-/// The caption of a chart of several seeds.
-pub const BAND: &str =
-    "A band reaches from the lowest to the highest of the three seeds, a line is their mean.";
 
 /// Adds the verdict on a claim that the test error of the first arm is below that of each other arm.
 pub fn is_lowest(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
@@ -102,7 +107,7 @@ pub fn is_no_higher(record: &Record, page: &mut Page, claim: &str, arms: &[&str]
 
 /// Returns the test errors of some arms at the end, and a sentence with them; none if an arm was not measured.
 fn test_errors(record: &Record, arms: &[&str]) -> Option<(Vec<Spread>, String)> {
-    let errors = arms.iter().map(|arm| last(record, arm, "test error"));
+    let errors = arms.iter().map(|arm| record.last(arm, "test error"));
     let errors: Vec<Spread> = errors.collect::<Option<_>>()?;
     let parts = errors.iter().zip(arms).map(|(error, arm)| format!("{arm} {}", error.percent()));
     let text = format!("Test errors: {}.", parts.collect::<Vec<_>>().join(", "));
@@ -112,23 +117,6 @@ fn test_errors(record: &Record, arms: &[&str]) -> Option<(Vec<Spread>, String)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_arm_has_the_numbers_of_its_own_seeds() {
-        let mut record = Record::default();
-        for (name, numbers) in [
-            ("a/seed 0/test error", vec![0.9, 0.5]),
-            ("a/seed 1/test error", vec![0.9, 0.7]),
-            ("a/seed 1/training error", vec![0.1]),
-            ("a, slow/seed 0/test error", vec![0.2]),
-        ] {
-            record.insert(name.to_string(), numbers);
-        }
-        assert_eq!(curves(&record, "a", "test error"), [[0.9, 0.5], [0.9, 0.7]]);
-        let last_error = last(&record, "a", "test error").expect("numbers");
-        assert_eq!((last_error.low, last_error.high), (0.5, 0.7));
-        assert_eq!(last(&record, "b", "test error"), None);
-    }
 
     #[test]
     fn a_difference_counts_if_it_is_larger_than_the_spread() {

@@ -3,7 +3,7 @@
 use wgrad::data::batches;
 use wgrad::tape::Mode;
 
-use super::{Lab, Probe, Trained, value_of};
+use crate::study::lab::{Lab, Probe, Trained, value_of};
 
 /// The number of images in a step that computes the output of a layer.
 const BATCH_SIZE: usize = 100;

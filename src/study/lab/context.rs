@@ -9,8 +9,7 @@ use wgrad::device::Device;
 use wgrad::nn::{Network, NetworkConfig, NetworkRef, WeightsFile};
 
 use super::images::Images;
-use super::{Record, run};
-use crate::study::Study;
+use super::{Record, Study, run};
 
 /// The settings that determine the numbers of a study.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use wgrad::data::batches::{in_order, whole_batches};
 use wgrad::tape::Mode;
 
-use super::{Field, Lab, Probe, Trained, field, stem_and_stages};
+use crate::study::lab::{Field, Lab, Probe, Trained, field, stem_and_stages};
 
 /// The largest value of a channel for one image.
 #[derive(Clone, Copy, Debug)]

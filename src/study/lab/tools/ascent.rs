@@ -4,7 +4,7 @@ use wgrad::ops::philox::{below, philox};
 use wgrad::passes;
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
-use super::{Lab, Probe, Trained};
+use crate::study::lab::{Lab, Probe, Trained};
 
 /// The step size of Adam, in standard deviations of the pixels.
 const STEP: f32 = 0.05;

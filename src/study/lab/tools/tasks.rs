@@ -6,7 +6,7 @@ use wgrad::nn::NetworkConfig;
 use wgrad::tape::Prefixes;
 use wgrad::train::Trainer;
 
-use super::{Images, Lab, Recipe, Stopped, Trained, Training};
+use crate::study::lab::{Images, Lab, Recipe, Stopped, Trained, Training};
 
 /// Images with the classes of a task.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The blocks of a network, and their deletion.
 
-use super::Trained;
+use crate::study::lab::Trained;
 
 /// A block of a network.
 #[derive(Clone, Debug)]

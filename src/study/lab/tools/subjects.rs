@@ -3,7 +3,7 @@
 use wgrad::nn::{NetworkConfig, Weights};
 use wgrad::tape::Mode;
 
-use super::{Lab, Probe, Trained, Training};
+use crate::study::lab::{Lab, Probe, Trained, Training};
 
 /// The training of the networks that a study looks into.
 #[derive(Clone, Copy, Debug)]

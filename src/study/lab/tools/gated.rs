@@ -9,7 +9,7 @@ use wgrad::tape::{Initializer, Layout, Mode, Tape, ValueId};
 
 use super::flow::norm;
 use super::residual::{Joint, Residual};
-use super::{Lab, Probe, Trained};
+use crate::study::lab::{Lab, Probe, Trained};
 
 /// A network with two gates in each block, which select paths for the backward pass. The forward pass is that of the
 /// network.

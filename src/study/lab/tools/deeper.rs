@@ -6,7 +6,7 @@ use wgrad::nn::networks::resnet_cifar;
 use wgrad::nn::{NetworkConfig, Weights};
 
 use super::residual::{Order, Residual};
-use super::{Lab, Stopped, Trained};
+use crate::study::lab::{Lab, Stopped, Trained};
 
 /// The blocks of a stage: the number of the block that gives the weights, and a factor for its residual branch.
 pub type Blocks = Vec<(Option<usize>, f32)>;

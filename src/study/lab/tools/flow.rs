@@ -5,7 +5,7 @@ use wgrad::passes;
 use wgrad::tape::Mode;
 
 use super::residual::Residual;
-use super::{Lab, Probe, Spread};
+use crate::study::lab::{Lab, Probe, Spread};
 
 /// The gradients of the loss of a batch, at the initial weights of a seed.
 pub struct Flow {

@@ -8,7 +8,7 @@ use wgrad::passes::{Plan, PlanOptions, Work};
 use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 
-use super::{Lab, Record, Spread};
+use crate::study::lab::{Lab, Record, Spread};
 
 /// The cost of a network, from a [`Record`].
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ fn milliseconds(seconds: Spread) -> String {
 /// becomes slower or faster affects all of them. Each first runs once without being timed.
 ///
 /// # Errors
-/// [`Stopped`](super::Stopped) if a signal has arrived, and if the device fails.
+/// [`Stopped`](crate::study::lab::Stopped) if a signal has arrived, and if the device fails.
 pub fn step_times(lab: &Lab<'_>, steps: &[StepConfig], n: usize) -> anyhow::Result<Vec<Vec<f64>>> {
     let trainers = steps.iter().map(|step| Trainer::new(lab.device, step, lab.seed()));
     let mut trainers = trainers.collect::<Result<Vec<_>, _>>()?;

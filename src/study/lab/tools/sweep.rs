@@ -5,7 +5,7 @@ use wgrad::train::Trainer;
 use wgrad::train::lr_find;
 use wgrad::train::lr_find::curve::{Range, Rule};
 
-use super::{Lab, Stopped, Training};
+use crate::study::lab::{Lab, Stopped, Training};
 
 /// The upper end of the learning rates at which [`noise`] is measured. Above it, a step changes the weights much.
 const CALM: f64 = 0.01;

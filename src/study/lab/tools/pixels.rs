@@ -5,7 +5,7 @@ use wgrad::passes::backward_from;
 use wgrad::report::picture::Picture;
 use wgrad::tape::{Mode, Tape, ValueId};
 
-use super::{Lab, Probe};
+use crate::study::lab::{Lab, Probe};
 
 /// Returns the gradient of each pixel through a layer or block that `record` records on images, `[H, W]`: the gradient of
 /// half the squared norm of the output, as the mean of its absolute values over `n_images` test images and over the
