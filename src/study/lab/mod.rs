@@ -15,7 +15,7 @@
 //! | `residual.rs` | [`residual::Residual`]: residual networks whose joints a study may change |
 //! | `change.rs` | [`change::Change`]: shortcuts that are scaled, projected or gated |
 //! | `deeper.rs` | [`Trained::with_blocks`]: a network with more blocks than another, or fewer |
-//! | `flow.rs` | [`Flow`]: the gradients inside a network at initialisation |
+//! | `flow.rs` | [`flow::Flow`]: the gradients inside a network at initialisation |
 //! | `gated.rs` | [`gated::Paths`]: a residual network whose gates select paths for the backward pass |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
@@ -38,7 +38,6 @@ mod spread;
 mod training;
 
 pub use deeper::Blocks;
-pub use flow::Flow;
 pub use images::Images;
 pub use lab::{Lab, Settings, Size, Stopped};
 #[cfg(test)]

@@ -10,10 +10,17 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("plain networks of more layers train worse", Holds),
             ("residual networks of more layers train no worse", Holds),
         ],
-        "identity" => vec![(
-            "a deeper network whose additional blocks are zero computes the same bits",
-            Holds,
-        )],
+        "identity" => vec![
+            ("a deeper network whose additional blocks are zero computes the same bits", Holds),
+            (
+                "a network that begins with additional blocks of zero trains no worse than one without them",
+                Holds,
+            ),
+            (
+                "a network that begins with additional blocks of zero has no higher test error than one without them",
+                Holds,
+            ),
+        ],
         "gradient-flow" => vec![
             ("with batch norm, shortcuts keep the size of the gradient better than none", Holds),
             ("without batch norm, shortcuts keep the size of the gradient better than none", Fails),
