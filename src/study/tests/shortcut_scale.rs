@@ -2,8 +2,8 @@
 
 use wgrad::tape::Tape;
 
-use crate::study::lab::flow::Flow;
 use crate::study::lab::change::Change;
+use crate::study::lab::flow::Flow;
 use crate::study::lab::residual::{Joint, Order, Residual};
 use crate::study::tests::{named, with_lab};
 
