@@ -44,7 +44,7 @@ mod tasks;
 mod training;
 
 pub use ascent::Maximised;
-pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
+pub use blocks::{blocks, pairs_of_one_shape};
 pub use effective::{Sensitivity, power, surrounded};
 pub use excitation::{excitation, feature_maps, purity};
 pub use field::{Field, field, fields, middle, stages, stem_and_stages};
