@@ -73,7 +73,7 @@ fn effective(
             network.record(tape, x);
             let ends = stages(tape, x);
             n_stages = ends.len();
-            let value = ends[stage].value;
+            let value = ends[stage];
             seen = field(tape, x, value, middle(tape, value));
             value
         })?;

@@ -41,6 +41,11 @@ mod training;
 
 pub use context::{Lab, Settings, Size, Stopped};
 pub use deeper::Blocks;
+pub use ascent::Maximised;
+pub use blocks::{blocks, pairs_of_one_shape};
+pub use effective::{Sensitivity, power, surrounded};
+pub use excitation::{excitation, feature_maps, purity};
+pub use field::{Field, field, fields, middle, stages, stem_and_stages};
 pub use images::Images;
 #[cfg(test)]
 pub use lesson::section;

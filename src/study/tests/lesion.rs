@@ -8,7 +8,7 @@ use wgrad::tape::{Mode, Tape, ValueId};
 
 use super::super::lesion;
 use super::with_lab;
-use crate::study::lab::{Lab, Probe, Trained, blocks, kendall_tau};
+use crate::study::lab::{Lab, Probe, Trained, blocks};
 
 /// A network for CIFAR without one of its blocks, which has weights that nothing reads.
 #[derive(Debug)]
@@ -88,12 +88,4 @@ fn a_deleted_block_is_that_of_a_network_built_without_it() {
             }
         }
     });
-}
-
-#[test]
-fn kendalls_tau_counts_inverted_pairs() {
-    assert_eq!(kendall_tau(&[0, 1, 2, 3]), 1.0);
-    assert_eq!(kendall_tau(&[3, 2, 1, 0]), -1.0);
-    // Of six pairs, (0, 1) is inverted.
-    assert!((kendall_tau(&[1, 0, 2, 3]) - 2.0 / 3.0).abs() < 1e-12);
 }

@@ -72,7 +72,7 @@ fn a_unit_depends_on_the_ends_of_its_theoretical_field_and_on_nothing_beyond() {
             for stage in 0..n_stages {
                 check(lab, name, |tape, x| {
                     NetworkConfig::new(network, 8, 10).record(tape, x);
-                    stages(tape, x)[stage].value
+                    stages(tape, x)[stage]
                 });
             }
         }

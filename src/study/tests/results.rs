@@ -49,11 +49,11 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("a plain network does not", Holds),
             (
                 "the error of a residual network rises smoothly with the number of deleted blocks",
-                Holds,
+                Open,
             ),
             (
                 "the error of a residual network rises smoothly with the number of exchanged pairs of blocks",
-                Fails,
+                Open,
             ),
         ],
         "receptive-field" => vec![

@@ -44,13 +44,6 @@ pub fn pairs_of_one_shape(network: &Trained, blocks: &[Block]) -> Vec<[usize; 2]
     all.filter(|&[a, b]| shapes(a) == shapes(b)).collect()
 }
 
-/// Returns Kendall's rank correlation of a permutation with the original order: 1 for the same order, -1 for the reverse.
-pub fn kendall_tau(order: &[usize]) -> f64 {
-    let pairs = || (0..order.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
-    let n_inverted = pairs().filter(|&(a, b)| order[a] > order[b]).count();
-    1.0 - 2.0 * n_inverted as f64 / pairs().count().max(1) as f64
-}
-
 impl Trained {
     /// Deletes a block: its shortcut takes its place. In a plain network, which has no shortcuts, it is the shortcut of
     /// the residual network: x, or every second row and column of x with channels of zeros.

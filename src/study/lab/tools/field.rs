@@ -117,19 +117,10 @@ fn resized(interpolation: Interpolation, from: i64, to: i64, [first, last]: [i64
     [place(first).floor() as i64, place(last).ceil() as i64]
 }
 
-/// The end of a stage of a network.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stage {
-    /// The name of the last layer.
-    pub name: String,
-    /// The output of the last layer, `[N, H, W, C]`.
-    pub value: ValueId,
-}
-
-/// Returns the stages of a network on `images`. A stage is all layers of one size of the plane. If the network has sums or
-/// concatenations, a stage has one of them: so a stem is no stage. The last layer of a stage is the last one through which
-/// all later layers read the images.
-pub fn stages(tape: &Tape, images: ValueId) -> Vec<Stage> {
+/// Returns the outputs of the stages of a network on `images`, `[N, H, W, C]`. A stage is all layers of one size of the
+/// plane. If the network has sums or concatenations, a stage has one of them: so a stem is no stage. The last layer of a
+/// stage is the last one through which all later layers read the images.
+pub fn stages(tape: &Tape, images: ValueId) -> Vec<ValueId> {
     let mut made_at = vec![usize::MAX; tape.values().len()];
     made_at[images.index()] = 0;
     let (mut ends, mut first_read) = (Vec::new(), usize::MAX);
@@ -157,15 +148,13 @@ pub fn stages(tape: &Tape, images: ValueId) -> Vec<Stage> {
     let is_joined = planes.iter().any(|plane| has(plane, &joins[..2]));
     let of_stage = if is_joined { &joins[..2] } else { &joins[2..] };
     let stages = planes.into_iter().filter(|plane| has(plane, of_stage));
-    let ends = stages.filter_map(|plane| plane.last());
-    ends.map(|&(node, value)| Stage { name: node.scope.clone(), value }).collect()
+    stages.filter_map(|plane| plane.last()).map(|&(_, value)| value).collect()
 }
 
 /// Returns the outputs of the stem, which is the first ReLU, and of the stages of a network.
 pub fn stem_and_stages(tape: &Tape, images: ValueId) -> Vec<ValueId> {
     let stem = tape.nodes().iter().find(|node| node.op.name() == "relu.forward");
-    let stages = stages(tape, images).into_iter().map(|stage| stage.value);
-    stem.map(|node| node.outputs[0]).into_iter().chain(stages).collect()
+    stem.map(|node| node.outputs[0]).into_iter().chain(stages(tape, images)).collect()
 }
 
 /// Returns plane and theoretical field, each in rows and columns: after each layer that changes them, with the names
@@ -191,7 +180,7 @@ pub fn fields(config: NetworkConfig) -> Vec<(String, Vec<f64>)> {
         }
     }
     let ends = stages(&tape, x).into_iter().enumerate();
-    rows.extend(ends.map(|(ix, end)| (format!("stage {}", ix + 1), sizes(end.value))));
+    rows.extend(ends.map(|(ix, end)| (format!("stage {}", ix + 1), sizes(end))));
     rows
 }
 
