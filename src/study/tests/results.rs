@@ -32,6 +32,14 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("the middle of the slope trains better than its start and its end", Open),
             ("no other rule of the finder gives a lower error than the middle of the slope", Holds),
         ],
+        "augmentation" => vec![
+            ("crop lowers the test error", Open),
+            ("flip lowers the test error", Open),
+            ("cutout lowers the test error", Open),
+            ("a little colour jitter lowers the test error", Holds),
+            ("much colour jitter raises the test error", Holds),
+            ("augmentation narrows the gap between training and test", Holds),
+        ],
         _ => vec![],
     }
 }
