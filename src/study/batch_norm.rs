@@ -148,8 +148,7 @@ fn show(record: &Record, page: &mut Page) {
 
 /// Adds the verdict whether a number is larger with batch norm than without, and the figures.
 fn compare(record: &Record, page: &mut Page, what: &str, claim: &str, text: &str) {
-    let [Some(with), Some(without)] = NETWORKS.map(|network| record.last(network, what))
-    else {
+    let [Some(with), Some(without)] = NETWORKS.map(|network| record.last(network, what)) else {
         return;
     };
     for (network, spread) in NETWORKS.iter().zip([with, without]) {

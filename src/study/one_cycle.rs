@@ -5,8 +5,8 @@
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::train::schedule::{Anneal, Constant, Cosine, MultiStep, OneCycle, Schedule};
 
-use super::lab::{BAND, Training};
 use super::lab::arms;
+use super::lab::{BAND, Training};
 use super::{Lab, Page, Record, Study};
 
 pub static STUDY: Study = Study {

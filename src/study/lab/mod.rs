@@ -13,16 +13,6 @@
 //! | `spread.rs` | [`Spread`]: the mean, the lowest and the highest of several seeds |
 //! | `page.rs` | [`Page`]: the figures, charts, tables and findings of a study |
 //! | `lesson.rs` | the text of `docs/lessons/NAME.md` as parts of the page |
-//! | `training.rs` | [`Training`]: a short training run with its errors |
-//! | `probe.rs` | [`Probe`]: values and gradients inside a network |
-//! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
-//! | `seeds.rs` | measurements of several seeds in a record |
-//! | `spread.rs` | means and spreads over seeds |
-//! | `residual.rs` | [`residual::Residual`]: residual networks whose joints a study may change |
-//! | `change.rs` | [`change::Change`]: shortcuts that are scaled, projected or gated |
-//! | `deeper.rs` | [`Trained::with_blocks`]: a network with more blocks than another, or fewer |
-//! | `flow.rs` | [`flow::Flow`]: the gradients inside a network at initialisation |
-//! | `gated.rs` | [`gated::Paths`]: a residual network whose gates select paths for the backward pass |
 //! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
 
 mod context;
@@ -40,12 +30,6 @@ mod tools;
 mod training;
 
 pub use context::{Lab, Settings, Size, Stopped};
-pub use deeper::Blocks;
-pub use ascent::Maximised;
-pub use blocks::{blocks, pairs_of_one_shape};
-pub use effective::{Sensitivity, power, surrounded};
-pub use excitation::{excitation, feature_maps, purity};
-pub use field::{Field, field, fields, middle, stages, stem_and_stages};
 pub use images::Images;
 #[cfg(test)]
 pub use lesson::section;

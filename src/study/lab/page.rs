@@ -90,13 +90,6 @@ impl Page {
         let _ = write!(self.pictures, "</div>\n{}</div>\n", html::note(caption));
     }
 
-    /// Adds a drawing, an `<svg>` element. `caption` is a sentence under it.
-    pub fn drawing(&mut self, svg: &str, caption: &str) {
-        let note = html::note(caption);
-        let open = "<div class=\"study-row\">";
-        let _ = write!(self.pictures, "{open}<div class=\"scroll\">{svg}</div>\n{note}</div>\n");
-    }
-
     /// Adds a table, to the page and to the text that the command prints. All cells are plain text. Adds nothing without
     /// rows.
     pub fn table(&mut self, heading: &str, columns: &[&str], rows: &[Vec<String>]) {

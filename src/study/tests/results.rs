@@ -145,6 +145,7 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("a step is smaller than x: the norm of f(x) is below that of x", Holds),
             ("two half steps in place of each step do not raise the error", Holds),
             ("finer steps change the network less than coarser ones", Holds),
+        ],
         "augmentation" => vec![
             ("crop lowers the test error", Open),
             ("flip lowers the test error", Open),

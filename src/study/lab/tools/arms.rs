@@ -87,7 +87,6 @@ pub fn figure(arm: &str, what: &str) -> String {
     format!("{}_{what}", arm.replace(" / ", "_over_").replace(", ", "_").replace(' ', "_"))
 }
 
-
 /// Adds the verdict on a claim that the test error of the first arm is below that of each other arm.
 pub fn is_lowest(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
     let Some((errors, text)) = test_errors(record, arms) else { return };

@@ -42,7 +42,7 @@ pub mod sweep;
 mod tasks;
 
 pub use ascent::Maximised;
-pub use blocks::{blocks, kendall_tau, pairs_of_one_shape};
+pub use blocks::{blocks, pairs_of_one_shape};
 pub use cost::{Cost, step_times};
 pub use deeper::Blocks;
 pub use effective::{Sensitivity, power, surrounded};
