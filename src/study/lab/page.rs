@@ -70,7 +70,7 @@ impl Page {
         let figure = chart.figure();
         if !figure.is_empty() {
             let note = html::note(caption);
-            let _ = write!(self.pictures, "<div class=\"study-chart\">{figure}{note}</div>\n");
+            let _ = writeln!(self.pictures, "<div class=\"study-chart\">{figure}{note}</div>");
         }
     }
 
