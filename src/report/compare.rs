@@ -5,7 +5,7 @@ use std::path::Path;
 use super::LoadedRun;
 use super::curves::{self, Number};
 use super::html::{Page, note, table};
-use crate::base::chart::lines::{Kind, Unit, style_of_many};
+use crate::base::chart::lines::{Unit, style_of_many};
 use crate::base::chart::{Chart, Series, escape};
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::thousands;
