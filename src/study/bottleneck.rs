@@ -33,8 +33,11 @@ const DEPTHS: [usize; 6] = [20, 38, 56, 74, 92, 110];
 /// The number of layers of the networks for ImageNet.
 const IMAGENET: usize = 50;
 
+/// A function that returns a number of a [`Cost`].
+type Quantity<T> = fn(&Cost) -> T;
+
 /// The quantities: name, the words of a claim, and the number in a [`Cost`] that is not measured.
-const QUANTITIES: [(&str, &str, fn(&Cost) -> f64); 3] = [
+const QUANTITIES: [(&str, &str, Quantity<f64>); 3] = [
     ("parameters", "has fewer parameters", |cost| cost.parameters),
     ("operations", "needs fewer operations", |cost| cost.operations),
     ("bytes", "takes less memory", |cost| cost.bytes),
@@ -152,7 +155,7 @@ fn shown(Spread { mean, low, high }: Spread) -> String {
 
 /// Adds a chart of each quantity over the number of layers.
 fn charts(record: &Record, page: &mut Page) {
-    let quantities: [(&str, fn(&Cost) -> Option<f64>); 4] = [
+    let quantities: [(&str, Quantity<Option<f64>>); 4] = [
         ("Parameters, in thousands", |cost| Some(cost.parameters / 1e3)),
         ("Operations for one image, in millions", |cost| Some(cost.operations / 1e6)),
         ("Memory of a training step, in MiB", |cost| Some(cost.bytes / f64::from(1 << 20))),

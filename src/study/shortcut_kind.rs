@@ -36,8 +36,11 @@ const KINDS: [(&str, RecordBlock, Shortcut); 5] = [
 const PADDED: usize = 1;
 const PROJECTED: usize = 2;
 
+/// A function that records a layer or block on its input.
+pub type RecordPart = fn(&mut Tape, ValueId) -> ValueId;
+
 /// Layers and blocks with stride 2, and the functions that record them on images.
-pub const PARTS: [(&str, fn(&mut Tape, ValueId) -> ValueId); 7] = [
+pub const PARTS: [(&str, RecordPart); 7] = [
     ("padded shortcut", |tape, x| padded_shortcut(tape, "part", x, 8, 2)),
     ("1x1 convolution", |tape, x| conv2d(tape, "part", x, 8, Conv::square(1, 2, 0))),
     ("average pool, 1x1 convolution", |tape, x| {
