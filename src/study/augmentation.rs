@@ -37,7 +37,8 @@ const WITHOUT: [(&str, AugmentFlags); 5] = {
 
 /// The arms with a colour jitter in addition to crop, flip and cutout. The strength is that of brightness, contrast and
 /// saturation.
-const JITTER: [(f64, &str); 3] = [(0.0, BASE), (0.2, "jitter 0.2"), (1.0, "jitter 1")];
+const JITTER: [(f64, &str); 5] =
+    [(0.0, BASE), (0.1, "jitter 0.1"), (0.2, "jitter 0.2"), (0.5, "jitter 0.5"), (1.0, "jitter 1")];
 
 /// The largest number of training images whose error is measured without augmentation.
 const N_CLEAN: usize = 1000;
@@ -105,12 +106,10 @@ fn show(record: &Record, page: &mut Page) {
         let claim = format!("{part} lowers the test error");
         arms::is_lowest(record, page, &claim, &[BASE, &format!("without {part}")]);
     }
-    arms::is_lowest(
-        record,
-        page,
-        "a little colour jitter lowers the test error",
-        &["jitter 0.2", BASE],
-    );
+    for little in ["jitter 0.1", "jitter 0.2"] {
+        let claim = format!("a little colour jitter ({little}) lowers the test error");
+        arms::is_lowest(record, page, &claim, &[little, BASE]);
+    }
     arms::is_lowest(record, page, "much colour jitter raises the test error", &[BASE, "jitter 1"]);
     let (Some(with), Some(none)) = (gap(record, BASE), gap(record, "none")) else { return };
     page.verdict(

@@ -28,7 +28,7 @@ const N_RATES: usize = 97;
 /// and a last rate of a tenth of the peak, which is its first rate too.
 type Arm = (&'static str, fn(OneCycle) -> Box<dyn Schedule>);
 
-const ARMS: [Arm; 10] = [
+const ARMS: [Arm; 11] = [
     ("one cycle", |base| Box::new(base)),
     ("constant", |base| Box::new(Constant { lr: base.max_lr })),
     ("step", |OneCycle { max_lr, total_steps, .. }| {
@@ -46,6 +46,9 @@ const ARMS: [Arm; 10] = [
     }),
     ("peak after 1 of 24", |base| Box::new(OneCycle { pct_start: 1.0 / 24.0, ..base })),
     ("peak after 12 of 24", |base| Box::new(OneCycle { pct_start: 12.0 / 24.0, ..base })),
+    ("curved, last rate / 100", |base| {
+        Box::new(OneCycle { anneal: Anneal::Cos, final_div_factor: 100.0, ..base })
+    }),
 ];
 
 /// Returns the names of the arms with these numbers.
@@ -83,7 +86,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 
 fn show(record: &Record, page: &mut Page) {
     let (kinds, peaks) = (names([0, 1, 2, 3]), names([0, 8, 9]));
-    let (straight, curved) = (names([0, 4, 5]), names([6, 7]));
+    let (straight, curved) = (names([0, 4, 5]), names([6, 10, 7]));
     for (heading, arms) in [
         ("Kinds of schedules", &kinds[..]),
         ("Last rates, with straight lines", &straight),

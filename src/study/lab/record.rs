@@ -5,9 +5,21 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The measurements of a study. A name has parts with a slash between them: `plain56/seed 1/training error`.
+/// JSON has no numbers that are not finite: a file has null in their place, which reads as NaN.
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Stored")]
 pub struct Record(BTreeMap<String, Vec<f64>>);
+
+/// A record as a file has it.
+#[derive(Deserialize)]
+struct Stored(BTreeMap<String, Vec<Option<f64>>>);
+
+impl From<Stored> for Record {
+    fn from(Stored(stored): Stored) -> Self {
+        let numbers = |list: Vec<Option<f64>>| list.into_iter().map(|n| n.unwrap_or(f64::NAN));
+        Self(stored.into_iter().map(|(name, list)| (name, numbers(list).collect())).collect())
+    }
+}
 
 impl Record {
     /// Returns the numbers with this name; none if they were not measured.
@@ -43,6 +55,17 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_are_read_as_nan() {
+        let mut record = Record::default();
+        record.insert("loss".to_string(), vec![0.1 + 0.2, f64::INFINITY]);
+        let json = serde_json::to_string(&record).expect("numbers");
+        assert_eq!(json, "{\"loss\":[0.30000000000000004,null]}");
+        let read: Record = serde_json::from_str(&json).expect("a record");
+        let loss = read.get("loss").expect("numbers");
+        assert!(loss[0] == 0.1 + 0.2 && loss[1].is_nan(), "{loss:?}");
+    }
 
     #[test]
     fn names_below_a_prefix_end_with_the_prefix() {

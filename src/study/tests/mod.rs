@@ -187,6 +187,11 @@ fn lessons_have_all_sections_and_three_commands_to_try() {
             let section = lab::section(study.text, heading);
             assert!(section.len() > 40, "{name}: the section {heading:?}");
         }
+        let result = lab::section(study.text, "Result");
+        assert!(
+            result.contains("<pre><code class=\"language-text\">"),
+            "{name}: no printed result"
+        );
         let tries = lab::section(study.text, "Try it");
         assert_eq!(tries.matches("<li>").count(), 3, "{name}: suggestions");
         assert_eq!(tries.matches("<code>wgrad study ").count(), 3, "{name}: commands");
