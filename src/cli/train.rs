@@ -15,6 +15,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::distributed::World;
 use wgrad::report::{AtEnd, LoadedRun};
 use wgrad::train::display::Silent;
+use wgrad::train::recipe::Published;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, fine_tuning, folder,
@@ -26,7 +27,7 @@ use super::ranks::RankArgs;
 use super::settings::SettingsArgs;
 use super::signals::{self, Signals};
 use super::tui::{Dashboard, terminal};
-use super::{WrongUse, hints, ranks};
+use super::{WrongUse, arguments, hints, ranks};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -44,6 +45,10 @@ pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags override the file
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
+    /// Take the settings of a paper for CIFAR; flags and --config override them, and milestones scale with --epochs
+    #[arg(long, value_name = "PAPER", help_heading = "Recipe", conflicts_with_all = ["resume", "another_cycle"],
+          value_parser = arguments::one_of::<Published>())]
+    recipe: Option<Published>,
     /// Continue the run in this folder from its latest checkpoint
     #[arg(long, value_name = "RUN", help_heading = "Recipe",
           conflicts_with_all = ["config", "out", "weights"])]
@@ -203,6 +208,9 @@ fn prepared(args: &Args, stop: &AtomicBool, is_first: bool) -> anyhow::Result<Pr
     let mut settings = flags.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
+    }
+    if let Some(recipe) = args.recipe {
+        settings = recipe.complete(settings);
     }
     if let Some(path) = &args.another_cycle {
         settings = another_cycle(path, settings)?;

@@ -3,6 +3,7 @@
 mod augmentation;
 mod check;
 mod defaults;
+mod published;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
@@ -17,6 +18,7 @@ use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, Sc
 use crate::train::units::ClassWeights;
 
 pub use self::check::normalise;
+pub use self::published::Published;
 pub use crate::data::cifar10::DEFAULTS as CIFAR10;
 pub use crate::data::shapes::DEFAULTS as SHAPES;
 
