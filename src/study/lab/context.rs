@@ -1,4 +1,4 @@
-//! The place in which a study runs: its device, images, seed and record.
+//! A study, and the place in which it runs: its device, images, seed and record.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,8 @@ use wgrad::device::Device;
 use wgrad::nn::{Network, NetworkConfig, NetworkRef, WeightsFile};
 
 use super::images::Images;
-use super::{Record, Study, run};
+use super::progress::ProgressLine;
+use super::{Page, Record};
 
 /// The settings that determine the numbers of a study.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -47,6 +48,22 @@ pub enum Size {
 #[error("interrupted")]
 pub struct Stopped;
 
+/// A claim, the measurements that test it, and the page about them.
+pub struct Study {
+    /// The name in commands and folders.
+    pub name: &'static str,
+    /// The claim, a sentence without its full stop.
+    pub claim: &'static str,
+    /// The longest time of the default size on two cores, in minutes.
+    pub minutes: u32,
+    /// The contents of `docs/lessons/NAME.md`.
+    pub text: &'static str,
+    /// The function that measures. It adds every measurement to the record with [`Lab::measure`].
+    pub measure: fn(&mut Lab<'_>) -> anyhow::Result<()>,
+    /// The function that fills the page from a record, in which measurements may be missing.
+    pub show: fn(&Record, &mut Page),
+}
+
 /// A study that runs.
 pub struct Lab<'a> {
     /// The device.
@@ -67,7 +84,7 @@ pub struct Lab<'a> {
     /// The seconds of earlier processes, which `--resume` continues.
     pub(super) seconds_before: f64,
     pub(super) begun: Instant,
-    pub(super) progress: run::ProgressLine,
+    pub(super) progress: ProgressLine,
     /// The command, as the page shows it.
     pub(super) command: String,
     /// True after the last measurement.
@@ -103,29 +120,6 @@ impl Lab<'_> {
     /// Returns the folder of the study's files.
     pub fn folder(&self) -> &Path {
         &self.out
-    }
-
-    /// Runs a measurement, and adds its numbers to the record: `run` returns names and numbers, and the record has them
-    /// as `key/name`. Does nothing if the record has numbers of this key, from a process that was stopped. Then writes
-    /// the page of the measurements so far.
-    ///
-    /// # Errors
-    /// [`Stopped`] if a signal has arrived, and the errors of `run`.
-    pub fn measure<N: Into<String>>(
-        &mut self,
-        key: &str,
-        run: impl FnOnce(&mut Self) -> anyhow::Result<Vec<(N, Vec<f64>)>>,
-    ) -> anyhow::Result<()> {
-        if self.record.below(&format!("{key}/")).next().is_some() {
-            return Ok(());
-        }
-        self.check_stop()?;
-        self.progress.begin(key);
-        for (name, numbers) in run(self)? {
-            self.record.insert(format!("{key}/{}", name.into()), numbers);
-        }
-        self.progress.end();
-        run::write(self)
     }
 
     /// Shows the state of a long measurement: `n` of `of` parts are done.

@@ -3,8 +3,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `study.rs` | [`Study`]: a claim and its two functions |
-//! | `context.rs` | [`Lab`]: the device, images, seed and record of a study that runs |
+//! | `context.rs` | [`Study`]: a claim and its two functions; [`Lab`]: the device, images, seed and record of a study that runs |
 //! | `images.rs` | [`Images`]: the images of a study, and their normalisation |
 //! | `training.rs` | [`Training`]: a short training run with its errors |
 //! | `network.rs` | [`Trained`]: a network with weights that a study may edit |
@@ -13,7 +12,7 @@
 //! | `spread.rs` | [`Spread`]: the mean, the lowest and the highest of several seeds |
 //! | `page.rs` | [`Page`]: the figures, charts, tables and findings of a study |
 //! | `lesson.rs` | the text of `docs/lessons/NAME.md` as parts of the page |
-//! | `run.rs` | [`run`](fn@run): a study from its settings to its files |
+//! | `run.rs`, `progress.rs` | [`run`](fn@run): a study from its settings to its files; its line on the terminal |
 
 mod context;
 mod images;
@@ -21,15 +20,15 @@ mod lesson;
 mod network;
 mod page;
 mod probe;
+mod progress;
 mod record;
 mod run;
 mod seeds;
 mod spread;
-mod study;
 mod tools;
 mod training;
 
-pub use context::{Lab, Settings, Size, Stopped};
+pub use context::{Lab, Settings, Size, Stopped, Study};
 pub use images::Images;
 #[cfg(test)]
 pub use lesson::section;
@@ -42,6 +41,5 @@ pub use run::open;
 pub use run::{Setup, index, run};
 pub use seeds::BAND;
 pub use spread::{Spread, median, transposed};
-pub use study::Study;
 pub use tools::*;
 pub use training::Training;

@@ -1,11 +1,10 @@
 //! A study from its settings to its files, `study.html` and `study.json`.
 
-use std::cell::Cell;
 use std::fs;
-use std::io::{self, IsTerminal, Write as _};
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
@@ -17,11 +16,11 @@ use wgrad::device::Device;
 use wgrad::nn::{NetworkRef, WeightsFile};
 use wgrad::report::html;
 use wgrad::train::console::duration;
-use wgrad::train::screen;
 
-use super::context::{Settings, Stopped};
+use super::context::{Lab, Settings, Stopped, Study};
 use super::page::Finding;
-use super::{Images, Lab, Page, Record, Study, lesson};
+use super::progress::ProgressLine;
+use super::{Images, Page, Record, lesson};
 
 /// The name of the page of a study.
 pub const PAGE: &str = "study.html";
@@ -82,6 +81,31 @@ pub fn run(study: &'static Study, setup: &Setup<'_>, out: &Path) -> anyhow::Resu
     let page = shown(&lab);
     let (page, path) = (page.printed(), out.join(PAGE));
     Ok(Some(format!("{page}\nwritten to {} in {}\n", path.shown(), duration(lab.seconds()))))
+}
+
+impl Lab<'_> {
+    /// Runs a measurement, and adds its numbers to the record: `run` returns names and numbers, and the record has them
+    /// as `key/name`. Does nothing if the record has numbers of this key, from a process that was stopped. Then writes
+    /// the page of the measurements so far.
+    ///
+    /// # Errors
+    /// [`Stopped`] if a signal has arrived, and the errors of `run`.
+    pub fn measure<N: Into<String>>(
+        &mut self,
+        key: &str,
+        run: impl FnOnce(&mut Self) -> anyhow::Result<Vec<(N, Vec<f64>)>>,
+    ) -> anyhow::Result<()> {
+        if self.record.below(&format!("{key}/")).next().is_some() {
+            return Ok(());
+        }
+        self.check_stop()?;
+        self.progress.begin(key);
+        for (name, numbers) in run(self)? {
+            self.record.insert(format!("{key}/{}", name.into()), numbers);
+        }
+        self.progress.end();
+        write(self)
+    }
 }
 
 /// Returns the lab of a study, without measurements.
@@ -223,59 +247,4 @@ pub fn index(studies: &[&'static Study], out: &Path) -> anyhow::Result<PathBuf> 
     let path = out.join("index.html");
     files::write_whole(&path, page.finish().as_bytes())?;
     Ok(path)
-}
-
-/// The line on the terminal that shows the state of a study.
-pub struct ProgressLine {
-    study: &'static str,
-    measurement: String,
-    begun: Instant,
-    drawn: Cell<Option<Instant>>,
-    is_terminal: bool,
-}
-
-impl ProgressLine {
-    /// The time between two lines of a measurement.
-    const BETWEEN: Duration = Duration::from_millis(200);
-    /// The same where the standard error is not a terminal.
-    const BETWEEN_LINES: Duration = Duration::from_secs(10);
-
-    fn new(study: &'static str) -> Self {
-        let is_terminal = io::stderr().is_terminal();
-        let (measurement, begun) = (String::new(), Instant::now());
-        Self { study, measurement, begun, drawn: Cell::new(None), is_terminal }
-    }
-
-    /// Begins a measurement.
-    pub fn begin(&mut self, measurement: &str) {
-        self.measurement = measurement.to_string();
-        self.begun = Instant::now();
-        self.drawn = Cell::new(Some(self.begun));
-    }
-
-    /// Shows that `n` of `of` parts of the measurement are done, if the last line is old enough.
-    pub fn show(&self, n: usize, of: usize) {
-        let between = if self.is_terminal { Self::BETWEEN } else { Self::BETWEEN_LINES };
-        if self.drawn.get().is_some_and(|drawn| drawn.elapsed() < between) {
-            return;
-        }
-        self.drawn.set(Some(Instant::now()));
-        let Self { study, measurement, begun, .. } = self;
-        let line = format!(
-            "{study}: {measurement}, {n} of {of}, {}",
-            duration(begun.elapsed().as_secs_f64())
-        );
-        match self.is_terminal {
-            // A failure to print is ignored: no result depends on the line.
-            true => _ = write!(io::stderr(), "\r\x1b[2K{line}"),
-            false => screen::note(&line),
-        }
-    }
-
-    /// Ends the measurement: the line of a terminal is cleared.
-    pub fn end(&mut self) {
-        if self.is_terminal {
-            let _ = write!(io::stderr(), "\r\x1b[2K");
-        }
-    }
 }

@@ -6,7 +6,8 @@ use wgrad::ops::philox::philox;
 use wgrad::passes;
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
-use crate::study::lab::{Field, Lab, Probe};
+use super::field::Field;
+use crate::study::lab::{Lab, Probe};
 
 /// A pixel belongs to the effective field if its sensitivity is above this part of the largest. A Gaussian has this part
 /// of its probability beyond two standard deviations.

@@ -3,7 +3,8 @@
 use wgrad::data::batches::{in_order, whole_batches};
 use wgrad::tape::Mode;
 
-use crate::study::lab::{Field, Lab, Probe, Trained, field, stem_and_stages};
+use super::field::{Field, field, stem_and_stages};
+use crate::study::lab::{Lab, Probe, Trained};
 
 /// The largest value of a channel for one image.
 #[derive(Clone, Copy, Debug)]

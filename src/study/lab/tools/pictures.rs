@@ -3,7 +3,7 @@
 use wgrad::data::Split;
 use wgrad::report::picture::Picture;
 
-use crate::study::lab::Field;
+use super::field::Field;
 
 /// The number of bytes in a number of a record, which has 53 bits for whole numbers.
 const PACKED: usize = 6;

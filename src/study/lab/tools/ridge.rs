@@ -5,7 +5,8 @@ use wgrad::data::batches::{in_order, whole_batches};
 use wgrad::ops::avg_pool2d::global_avg_pool2d;
 use wgrad::tape::Mode;
 
-use crate::study::lab::{Lab, Probe, Trained, stem_and_stages};
+use super::field::stem_and_stages;
+use crate::study::lab::{Lab, Probe, Trained};
 
 /// The penalty of the squared weights, for each image.
 const PENALTY: f64 = 1e-2;

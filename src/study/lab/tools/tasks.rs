@@ -6,7 +6,8 @@ use wgrad::nn::NetworkConfig;
 use wgrad::tape::Prefixes;
 use wgrad::train::Trainer;
 
-use crate::study::lab::{Images, Lab, Recipe, Stopped, Trained, Training};
+use super::subjects::Recipe;
+use crate::study::lab::{Images, Lab, Stopped, Trained, Training};
 
 /// Images with the classes of a task.
 #[derive(Clone, Debug)]
