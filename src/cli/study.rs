@@ -1,8 +1,7 @@
 //! `wgrad study`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 use wgrad::base::choice::unknown;
 use wgrad::base::shown::Shown;
@@ -16,7 +15,7 @@ use wgrad::train::step::StepConfig;
 
 use super::{WrongUse, arguments, hints, weights};
 use crate::study::lab::{self, Images, Settings, Setup, Size};
-use crate::study::{STUDIES, Study};
+use crate::study::{STUDIES, Study, Subject};
 
 /// The name that stands for all studies.
 const ALL: &str = "all";
@@ -80,6 +79,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let names: Vec<_> = STUDIES.iter().map(|study| study.name).chain([ALL]).collect();
         return Err(WrongUse(format!("study {}", unknown(name, &names))).into());
     }
+    if let [study] = studies[..] {
+        refuse_without_effect(args, study)?;
+    }
     let stop = super::signals::listen()?.stop;
     let file = args.weights.as_deref().map(weights::read).transpose()?;
     let images = images(args, file.as_ref())?;
@@ -96,16 +98,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         normalisation: [images.mean.clone(), images.standard_deviation.clone()],
         weights: file.as_ref().map(WeightsFile::sha256),
     };
-    let folder = args.out.clone();
+    let folder = args.out.clone().unwrap_or_else(|| FOLDER.into());
+    let mut code = ExitCode::SUCCESS;
     for study in &studies {
-        let out = match (&folder, is_all) {
-            (Some(out), false) => out.clone(),
-            (out, _) => out.clone().unwrap_or_else(|| FOLDER.into()).join(study.name),
+        let out = match &args.out {
+            Some(out) if !is_all => out.clone(),
+            _ => folder.join(study.name),
         };
         if is_all {
             super::print(&format!("\n{}: {}\n\n", study.name, study.claim))?;
         }
-        let setup = Setup {
+        let mut setup = Setup {
             device: &device,
             images: &images,
             settings: settings.clone(),
@@ -113,26 +116,52 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             weights: file.as_ref(),
             resume: args.resume,
             stop: &stop,
-            command: command(args, study.name),
+            command: command(args, study.name, &device),
         };
-        let Some(text) = lab::run(study, &setup, &out)? else {
-            super::note(&format!(
-                "{}: interrupted; {} has the measurements so far, and --resume goes on",
-                study.name,
-                out.shown()
-            ));
-            return Ok(ExitCode::from(super::INTERRUPTED));
-        };
-        super::print(&format!("\n{text}"))?;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(ExitCode::from(super::INTERRUPTED));
+        if study.subject == Subject::Own {
+            (setup.network, setup.settings.network) = (None, None);
+        }
+        if study.subject != Subject::Weights {
+            (setup.weights, setup.settings.weights) = (None, None);
+        }
+        match lab::run(study, &setup, &out) {
+            Ok(Some(text)) => super::print(&format!("\n{text}"))?,
+            Ok(None) => {
+                super::note(&format!(
+                    "{}: interrupted; {} has the measurements so far, and --resume goes on",
+                    study.name,
+                    out.shown()
+                ));
+                code = ExitCode::from(super::INTERRUPTED);
+                break;
+            }
+            // One study that refuses its network does not end the others.
+            Err(error) if is_all => {
+                super::note(&format!("{}: {error:#}", study.name));
+                code = ExitCode::FAILURE;
+            }
+            Err(error) => return Err(error),
         }
     }
     if is_all {
-        let page = lab::index(&studies, &folder.unwrap_or_else(|| FOLDER.into()))?;
+        let page = lab::index(&studies, &folder)?;
         super::print(&format!("index written to {}\n", page.shown()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+/// Refuses flags that have no effect on a study.
+fn refuse_without_effect(args: &Args, study: &Study) -> anyhow::Result<()> {
+    let (network, _) = args.recorded.named();
+    let flag = match study.subject {
+        Subject::Own if network.is_some() => "--network",
+        Subject::Own | Subject::Network if args.weights.is_some() => "--weights",
+        _ => return Ok(()),
+    };
+    let name = study.name;
+    let problem =
+        format!("{flag}: the study {name} trains networks of its own; leave the flag out");
+    Err(WrongUse(problem).into())
 }
 
 fn size(args: &Args) -> Size {
@@ -192,20 +221,16 @@ fn images(args: &Args, file: Option<&WeightsFile>) -> anyhow::Result<Images> {
     Ok(Images { loaded, mean, standard_deviation })
 }
 
-/// Returns the command that computes the same numbers.
-fn command(args: &Args, name: &str) -> String {
-    let mut words = vec!["wgrad".to_string(), "study".to_string(), name.to_string()];
-    let (network, width) = args.recorded.named();
-    let mut flag = |flag: &str, value: Option<String>| {
-        words.extend(value.into_iter().flat_map(|value| [flag.to_string(), value]));
-    };
-    flag("--seed", Some(args.seed.to_string()));
-    flag("--network", network.map(|network| network.name().to_string()));
-    flag("--width", width.map(|width| width.to_string()));
-    flag("--weights", args.weights.as_ref().map(|path| path.shown().to_string()));
-    flag("--data", args.data.map(|data| data.name().to_string()));
-    flag("--data-dir", args.data_dir.as_ref().map(|path| path.shown().to_string()));
-    let sizes = [("--tiny", args.tiny), ("--full", args.full)];
-    words.extend(sizes.iter().filter(|(_, is_on)| *is_on).map(|(flag, _)| flag.to_string()));
-    words.join(" ")
+/// Returns the command that computes the same numbers, for a shell.
+fn command(args: &Args, name: &str, device: &Device) -> String {
+    let path = |path: &Path| path.in_command().to_string();
+    let mut flags = vec![("--seed", args.seed.to_string())];
+    flags.extend(args.recorded.flags());
+    flags.extend(args.weights.as_deref().map(|file| ("--weights", path(file))));
+    flags.extend(args.data.map(|data| ("--data", path(Path::new(data.name())))));
+    flags.extend(args.data_dir.as_deref().map(|dir| ("--data-dir", path(dir))));
+    let device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" };
+    flags.push(("--device", device.to_string()));
+    let flags: String = flags.iter().map(|(flag, value)| format!(" {flag} {value}")).collect();
+    format!("wgrad study {name}{flags}{}", if args.full { " --full" } else { "" })
 }

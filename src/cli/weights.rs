@@ -56,6 +56,19 @@ impl Recorded {
         (self.network, self.width.map(|width| width.get().into()))
     }
 
+    /// Returns the flags that are given, with their values.
+    pub fn flags(&self) -> Vec<(&'static str, String)> {
+        let size = |size: NonZeroU16| size.to_string();
+        let flags = [
+            ("--network", self.network.map(|network| network.name().to_string())),
+            ("--width", self.width.map(size)),
+            ("--image-size", self.image_size.map(size)),
+            ("--mean", self.mean.as_ref().map(PerChannel::to_string)),
+            ("--std", self.std.as_ref().map(PerChannel::to_string)),
+        ];
+        flags.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect()
+    }
+
     /// Writes the mean and the standard deviation that flags name into the settings of a step.
     ///
     /// # Errors

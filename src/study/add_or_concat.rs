@@ -4,16 +4,16 @@
 
 use wgrad::nn::Weights;
 use wgrad::tape::StateLayout;
-use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
 use super::lab::{BAND, Cost, Spread, Training, Verdict, arms, step_times};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "add-or-concat",
     claim: "Inception concatenates where a residual network adds",
     minutes: 4,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/add_or_concat.md"),
     measure,
     show,
@@ -30,11 +30,11 @@ pub const MERGE: &str = ".merge.weight";
 const N_SEEDS: u64 = 3;
 
 /// Returns the step of the `ix`-th run.
-fn step(lab: &Lab<'_>, ix: usize) -> StepConfig {
+pub(super) fn step(lab: &Lab<'_>, ix: usize) -> StepConfig {
     let depth = lab.size([8, 14, 20]);
     let name = if ix == 0 { format!("resnet{depth}") } else { format!("resnet{depth}-concat") };
     let network = lab.named(&name, lab.width(lab.size([2, 8, 16])));
-    lab.images.step(network, lab.size([8, 64, 128]))
+    Training::new(lab, lab.images.step(network, lab.size([8, 64, 128])), 1, 0.1).step
 }
 
 /// Overwrites the weights behind each concatenation of y and s, `[1, 1, 2C, C]`, by `[I I]`. The convolution is then the
@@ -58,13 +58,14 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                 let n_steps = lab.size([2, 80, 64_000]);
                 let training = Training::new(lab, step.clone(), n_steps, 0.1);
                 let training = Training { seed, every: n_steps.div_ceil(4), ..training };
-                let mut trainer = Trainer::new(lab.device, &step, seed)?;
-                if ix == SUM_AT_FIRST {
+                let (_, curve) = training.run_from(lab, |trainer| {
                     let mut weights = trainer.state.weights()?;
-                    begin_as_sum(&trainer.state.layout, &mut weights);
-                    trainer.state.set_weights(&weights)?;
-                }
-                Ok(training.run_with(lab, &mut trainer)?.measurements())
+                    if ix == SUM_AT_FIRST {
+                        begin_as_sum(&trainer.state.layout, &mut weights);
+                    }
+                    Ok(trainer.state.set_weights(&weights)?)
+                })?;
+                Ok(curve.measurements())
             })?;
         }
     }

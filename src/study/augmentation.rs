@@ -9,12 +9,13 @@ use wgrad::train::step::StepConfig;
 
 use super::lab::arms;
 use super::lab::{BAND, Lab, Spread, Stopped, Training, Verdict};
-use super::{Page, Record, Study};
+use super::{Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "augmentation",
     claim: "crop, flip and cutout each help; a little colour jitter helps, and more hurts",
     minutes: 8,
+    subject: Subject::Network,
     text: include_str!("../../docs/lessons/augmentation.md"),
     measure,
     show,

@@ -6,18 +6,18 @@
 
 use wgrad::base::chart::lines::Unit;
 use wgrad::nn::NetworkConfig;
-use wgrad::train::Trainer;
 
 use super::lab::batch_statistics::{deviations, errors_by_batch_size};
 use super::lab::plain::Plain;
 use super::lab::surface::line;
 use super::lab::{BAND, Trained, Training, Verdict, arms};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "batch-norm",
     claim: "batch norm smooths the loss surface and tolerates higher learning rates",
     minutes: 3,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/batch_norm.md"),
     measure,
     show,
@@ -70,10 +70,13 @@ fn run(lab: &Lab<'_>, network: NetworkConfig, seed: u64) -> anyhow::Result<Found
     let learned = 1.0 - 1.0 / network.classes as f64 - LEARNED;
     let (mut found, mut errors, mut highest) = (Vec::new(), Vec::new(), 0.0);
     for (ix, &lr) in lab.size([&RATES[..2], &RATES, &RATES]).iter().enumerate() {
-        let mut trainer = Trainer::new(lab.device, &step, seed)?;
-        let before = trainer.state.weights()?;
         let training = Training { seed, every, ..Training::new(lab, step.clone(), every, lr) };
-        let error = training.run_with(lab, &mut trainer)?.last_test_error();
+        let mut before = None;
+        let (mut trainer, curve) = training.run_from(lab, |trainer| {
+            before = Some(trainer.state.weights()?);
+            Ok(())
+        })?;
+        let (before, error) = (before.expect("initial weights"), curve.last_test_error());
         errors.push(error);
         highest = if error <= learned { lr } else { highest };
         if ix == LOOK {

@@ -11,12 +11,13 @@ use wgrad::nn::networks::resnet_cifar;
 use wgrad::train::step::StepConfig;
 
 use super::lab::{Cost, Spread, Verdict, step_times};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "bottleneck",
     claim: "a bottleneck block is economical",
     minutes: 1,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/bottleneck.md"),
     measure,
     show,

@@ -4,12 +4,13 @@
 
 use super::lab::arms;
 use super::lab::{BAND, Training, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "degradation",
     claim: "deeper plain networks train worse, which is not overfitting, and residual ones do not",
     minutes: 6,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/degradation.md"),
     measure,
     show,
@@ -22,8 +23,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_steps = lab.size([2, 64, 64_000]);
     arms::measure(lab, &NETWORKS[..lab.size([4, 4, 6])], |lab, name| {
         let network = lab.named(name, lab.width(lab.size([2, 8, 16])));
-        let step = lab.images.step(network, lab.size([8, 128, 128]));
-        Training { every: lab.size([1, 16, 8_000]), ..Training::new(lab, step, n_steps, 0.1) }
+        Training::new(lab, lab.images.step(network, lab.size([8, 128, 128])), n_steps, 0.1)
     })
 }
 

@@ -9,12 +9,13 @@ use wgrad::tape::Mode;
 use super::lab::flow::{norm, percent};
 use super::lab::residual::{Order, Residual, sum};
 use super::lab::{Blocks, Probe, Spread, Trained, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "euler",
     claim: "a residual block is a step of Euler's method, x + f(x)",
     minutes: 1,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/euler.md"),
     measure,
     show,

@@ -7,12 +7,13 @@ use wgrad::base::chart::lines::Unit;
 use super::lab::flow::{Flow, change, cosine, in_digits};
 use super::lab::residual::{Join, Order, Residual, plain, sum};
 use super::lab::{Spread, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "gradient-flow",
     claim: "a clean shortcut keeps the gradient alive",
     minutes: 1,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/gradient_flow.md"),
     measure,
     show,
@@ -69,7 +70,8 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 /// Returns `n` images and their neighbours: all images, then for each share all mixtures of an image with this share of
 /// the next image.
 fn neighbours(lab: &Lab<'_>, n: usize) -> (Vec<f32>, Vec<u32>) {
-    let numbers: Vec<u32> = (0..n as u32).collect();
+    let n_train = lab.images.train().len() as u32;
+    let numbers: Vec<u32> = (0..n as u32).map(|ix| ix % n_train).collect();
     let (mut images, labels) = lab.images.arrays(lab.images.train(), &numbers);
     let (own, one) = (images.clone(), images.len() / n);
     for share in SHARES {

@@ -4,16 +4,16 @@
 //! Then both networks train on. `docs/lessons/identity.md` has the text.
 
 use wgrad::base::chart::lines::Unit;
-use wgrad::train::Trainer;
 
 use super::lab::flow::percent;
 use super::lab::{Blocks, Spread, Trained, Training, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "identity",
     claim: "a block at zero is the identity, so stacking such blocks cannot hurt",
     minutes: 1,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/identity.md"),
     measure,
     show,
@@ -76,9 +76,8 @@ fn train_on(lab: &Lab<'_>, network: &Trained, seed: u64) -> anyhow::Result<(Trai
     let n_steps = lab.size([2, 28, 16_000]);
     let training = Training::new(lab, step, n_steps, 0.05);
     let training = Training { seed, every: n_steps, ..training };
-    let mut trainer = Trainer::new(lab.device, &training.step, seed)?;
-    trainer.state.set_weights(&network.weights)?;
-    let curve = training.run_with(lab, &mut trainer)?;
+    let (mut trainer, curve) =
+        training.run_from(lab, |trainer| Ok(trainer.state.set_weights(&network.weights)?))?;
     let weights = trainer.state.weights()?;
     Ok((
         Trained { weights, ..network.clone() },

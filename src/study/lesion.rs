@@ -7,12 +7,13 @@ use wgrad::base::chart::lines::{Chart, Series, Unit};
 use wgrad::data::batches::epoch_order;
 
 use super::lab::{Recipe, Spread, Trained, Verdict, blocks, median, pairs_of_one_shape};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "lesion",
     claim: "a residual network is an ensemble of shallow ones, so it survives the loss of a block",
     minutes: 3,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/lesion.md"),
     measure,
     show,
@@ -161,7 +162,9 @@ fn show(record: &Record, page: &mut Page) {
         rows.push([&[kind.to_string()][..], &counts, &spreads].concat());
         let (is_small, is_large) = (damage.high < 0.5, damage.low > 0.5);
         let (claim, verdict) = match kind {
-            "plain" => ("a plain network does not", Verdict::of(is_large, is_small)),
+            "plain" => {
+                ("a plain network does not survive a lost block", Verdict::of(is_large, is_small))
+            }
             _ => ("a residual network survives a lost block", Verdict::of(is_small, is_large)),
         };
         let text = format!(

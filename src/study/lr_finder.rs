@@ -9,13 +9,14 @@ use wgrad::train::lr_find::curve::{Range, Scale};
 
 use super::lab::arms;
 use super::lab::{Lab, Spread, Training, Verdict, sweep};
-use super::{Page, Record, Study};
+use super::{Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "lr-finder",
     claim: "logarithmic steps cover better than linear ones, augmentation smooths the curve, and the middle of its slope \
             is the rate to take",
     minutes: 5,
+    subject: Subject::Network,
     text: include_str!("../../docs/lessons/lr_finder.md"),
     measure,
     show,

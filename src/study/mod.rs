@@ -29,7 +29,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub use lab::{Lab, Page, Record, Study};
+pub use lab::{Lab, Page, Record, Study, Subject};
 
 /// All studies, in the order of the course in `docs/lessons/README.md`.
 pub static STUDIES: [&Study; 17] = [

@@ -10,12 +10,13 @@ use wgrad::data::batches;
 use super::lab::flow::{digits, in_digits};
 use super::lab::gated::Paths;
 use super::lab::{Spread, Trained, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "paths",
     claim: "the gradient of a residual network comes from its short paths",
     minutes: 1,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/paths.md"),
     measure,
     show,
@@ -27,6 +28,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let (n_images, n_draws) = (lab.size([2, 4, 32]), lab.size([2, 16, 64]));
     let mut paths = Paths::new(lab, trained, n_images)?;
     let n_blocks = paths.names.len();
+    lab.measure("network", |_| Ok(vec![("blocks", vec![n_blocks as f64])]))?;
     for length in 0..=n_blocks {
         lab.measure(&format!("length/{length:03}"), |lab| {
             let norms = (0..n_draws).map(|draw| {
@@ -81,7 +83,11 @@ impl Lengths<'_> {
 
 fn show(record: &Record, page: &mut Page) {
     let norms: Vec<&[f64]> = record.below("length/").map(|(_, norms)| norms).collect();
-    let Some(n_blocks) = norms.len().checked_sub(1).filter(|&n| n > 0) else { return };
+    let n_blocks = record.number("network/blocks").unwrap_or_default() as usize;
+    if n_blocks == 0 || norms.len() != n_blocks + 1 {
+        // The shares need the gradients of all lengths.
+        return;
+    }
     let lengths = (0..=n_blocks).map(|k| k as f64).collect();
     let all = Lengths { lengths, counts: n_paths(n_blocks), norms };
     let means: Vec<Spread> = all.norms.iter().filter_map(|norms| Spread::of(norms)).collect();
@@ -137,7 +143,7 @@ fn show(record: &Record, page: &mut Page) {
     page.figure("mean_length", all.mean_length(|norms| norms.iter().sum()));
     page.figure("share_of_paths_with_95_percent_of_gradient", inside);
     page.finding(format!(
-        "The lengths {first} to {last} have 95% of the gradient and {} of the paths.",
+        "The lengths {first} to {last} have at least 95% of the gradient and {} of the paths.",
         percent(inside)
     ));
     page.verdict(

@@ -9,12 +9,13 @@ use wgrad::nn::{NetworkConfig, Weights};
 
 use super::lab::{BAND, Field, Recipe, Sensitivity, Spread, Verdict};
 use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "receptive-field",
     claim: "a unit depends on more than the image, but mostly on a small part in the middle of its field",
     minutes: 1,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/receptive_field.md"),
     measure,
     show,

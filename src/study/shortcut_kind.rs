@@ -13,12 +13,13 @@ use wgrad::tape::{Tape, ValueId};
 use super::lab::pixels::{self, gradient_map};
 use super::lab::shortcuts::{identity_only, projected_everywhere, published_bottleneck};
 use super::lab::{BAND, Cost, Training, Verdict, arms};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "shortcut-kind",
     claim: "a parameter-free shortcut is enough, and a 1x1 convolution with stride 2 ignores part of the pixels",
     minutes: 4,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/shortcut_kind.md"),
     measure,
     show,

@@ -9,12 +9,13 @@ use super::lab::change::Change::{self, Convolution, Gate, Scale};
 use super::lab::flow::{Flow, digits, in_digits, slope};
 use super::lab::residual::{Join, Joint, Named, Order, Residual};
 use super::lab::{Spread, Training, Verdict};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "shortcut-scale",
     claim: "a shortcut scaled by more than 1 lets the gradient explode, and by less than 1 vanish",
     minutes: 2,
+    subject: Subject::Own,
     text: include_str!("../../docs/lessons/shortcut_scale.md"),
     measure,
     show,
@@ -41,7 +42,8 @@ const N_SEEDS: u64 = 3;
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let (width, n_images) = (lab.width(lab.size([2, 8, 16])), lab.size([4, 32, 128]));
     let n_blocks = lab.size([1, 9, 18]);
-    let numbers: Vec<u32> = (0..n_images).collect();
+    let n_train = lab.images.train().len() as u32;
+    let numbers: Vec<u32> = (0..n_images).map(|ix| ix % n_train).collect();
     let (images, labels) = lab.images.arrays(lab.images.train(), &numbers);
     for (name, change) in CHANGES {
         for seed in lab.seeds(N_SEEDS) {

@@ -10,12 +10,13 @@ use wgrad::tape::{Prefixes, Tape};
 
 use super::lab::{BAND, Features, Recipe, Spread, Task, Trained, Verdict};
 use super::lab::{probe_accuracy, stem_and_stages};
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "transfer",
     claim: "features near the softmax are specific to the task, so for another task they are cut earlier",
     minutes: 5,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/transfer.md"),
     measure,
     show,
@@ -126,6 +127,8 @@ fn show(record: &Record, page: &mut Page) {
             let at = |ix: usize| Spread::of(&all.iter().map(|seed| seed[ix]).collect::<Vec<_>>());
             let spreads: Vec<Spread> = (0..n).filter_map(at).collect();
             let Some((last, earlier)) = spreads.split_last() else { continue };
+            // A copy of no layer is a network from scratch, not an earlier cut.
+            let earlier = &earlier[(1 - first).min(earlier.len())..];
             let Some(best) =
                 earlier.iter().copied().reduce(|a, b| if b.mean > a.mean { b } else { a })
             else {
@@ -143,13 +146,14 @@ fn show(record: &Record, page: &mut Page) {
             let is_own = task == TASKS[0];
             let claim = match (what, is_own) {
                 ("probes", true) => {
-                    "for its own task, no features are better than the last ones".to_string()
+                    "for its own task, the last features are better than earlier ones".to_string()
                 }
                 ("probes", false) => {
                     format!("for {task}, earlier features are better than the last ones")
                 }
                 (_, true) => {
-                    "for its own task, a copy of all layers but the last loses nothing".to_string()
+                    "for its own task, a copy of all layers but the last is better than earlier cuts"
+                        .to_string()
                 }
                 (_, false) => format!(
                     "for {task}, a copy of fewer layers is better than one of all but the last"
@@ -157,7 +161,7 @@ fn show(record: &Record, page: &mut Page) {
             };
             let (is_worse, is_better) = (last.is_below(&best), best.is_below(last));
             let verdict = match is_own {
-                true => Verdict::of(!is_worse, is_worse),
+                true => Verdict::of(is_better, is_worse),
                 false => Verdict::of(is_worse, is_better),
             };
             let (last, best) = (last.percent(), best.percent());

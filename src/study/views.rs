@@ -11,12 +11,13 @@ use super::lab::{Maximised, Recipe, Spread, Trained, Verdict};
 use super::lab::{
     excitation, feature_maps, grey, median, packed, patch, purity, sheet, stem_and_stages, unpacked,
 };
-use super::{Lab, Page, Record, Study};
+use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
     name: "views",
     claim: "the things that excite a unit change from patterns to classes on the way to the softmax",
     minutes: 2,
+    subject: Subject::Weights,
     text: include_str!("../../docs/lessons/views.md"),
     measure,
     show,

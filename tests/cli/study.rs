@@ -76,3 +76,12 @@ fn an_interrupted_study_leaves_a_page_and_resumes_to_the_same_numbers() {
     let page = fs::read_to_string(path.join("part/study.html")).expect("a page");
     assert!(!page.contains("Not finished"));
 }
+
+#[test]
+fn flags_without_an_effect_on_a_study_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for flags in [&["degradation", "--network=resnet20"][..], &["one-cycle", "--weights=w"]] {
+        let output = wgrad(folder.path(), &[&["study"], flags].concat());
+        assert_fails(&output, 2, &["trains networks of its own; leave the flag out"]);
+    }
+}

@@ -56,12 +56,25 @@ pub struct Study {
     pub claim: &'static str,
     /// The longest time of the default size on two cores, in minutes.
     pub minutes: u32,
+    /// The networks that the study looks into.
+    pub subject: Subject,
     /// The contents of `docs/lessons/NAME.md`.
     pub text: &'static str,
     /// The function that measures. It adds every measurement to the record with [`Lab::measure`].
     pub measure: fn(&mut Lab<'_>) -> anyhow::Result<()>,
     /// The function that fills the page from a record, in which measurements may be missing.
     pub show: fn(&Record, &mut Page),
+}
+
+/// The networks that a study looks into, and with them the flags that it takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// Networks of its own: neither `--network` nor `--weights`.
+    Own,
+    /// A network that the study trains in several ways: `--network`.
+    Network,
+    /// A trained network: `--network` and `--weights`.
+    Weights,
 }
 
 /// A study that runs.

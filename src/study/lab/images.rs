@@ -61,6 +61,7 @@ impl Images {
         let labels = numbers.iter().map(|&number| u32::from(split.labels[number as usize]));
         (x, labels.collect())
     }
+
     /// Returns the bytes of normalised pixels, `[..., C]`, as red, green and blue, `[..., 3]`. Pixels of one channel are grey.
     pub fn bytes(&self, x: &[f32]) -> Vec<u8> {
         let channels = self.size().channels;

@@ -28,7 +28,7 @@ mod spread;
 mod tools;
 mod training;
 
-pub use context::{Lab, Settings, Size, Stopped, Study};
+pub use context::{Lab, Settings, Size, Stopped, Study, Subject};
 pub use images::Images;
 #[cfg(test)]
 pub use lesson::section;

@@ -24,7 +24,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Returns a network with weights of 0 for the images of a lab.
+    /// Returns a network with the initial weights of seed 0 for the images of a lab.
     ///
     /// # Errors
     /// If the network does not take images of this size.

@@ -115,6 +115,11 @@ impl Page {
             .push(Finding { claim: Some((claim.to_string(), verdict)), text: text.to_string() });
     }
 
+    /// Removes all findings and verdicts: without all measurements, they can be wrong.
+    pub fn drop_findings(&mut self) {
+        self.findings.clear();
+    }
+
     /// Returns the figures.
     pub fn figures(&self) -> &BTreeMap<String, f64> {
         &self.figures

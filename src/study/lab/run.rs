@@ -151,6 +151,9 @@ fn go_on(lab: &mut Lab<'_>) -> anyhow::Result<()> {
 fn shown(lab: &Lab<'_>) -> Page {
     let mut page = Page::default();
     (lab.study.show)(&lab.record, &mut page);
+    if !lab.is_whole {
+        page.drop_findings();
+    }
     page
 }
 

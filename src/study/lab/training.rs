@@ -118,9 +118,22 @@ impl Training {
     /// Trains. Returns the trainer with the trained weights, and the errors.
     ///
     /// # Errors
-    /// [`Stopped`] if a signal has arrived. If the device fails.
+    /// [`Stopped`] if a signal has arrived. If there are fewer images than a step has, or the device fails.
     pub fn run(&self, lab: &Lab<'_>) -> anyhow::Result<(Trainer, Curve)> {
+        self.run_from(lab, |_| Ok(()))
+    }
+
+    /// Trains from other weights than the initial ones: `prepare` writes them. Returns the same as [`Training::run`].
+    ///
+    /// # Errors
+    /// As for [`Training::run`], and those of `prepare`.
+    pub fn run_from(
+        &self,
+        lab: &Lab<'_>,
+        prepare: impl FnOnce(&mut Trainer) -> anyhow::Result<()>,
+    ) -> anyhow::Result<(Trainer, Curve)> {
         let mut trainer = Trainer::new(lab.device, &self.step, self.seed)?;
+        prepare(&mut trainer)?;
         let curve = self.run_with(lab, &mut trainer)?;
         Ok((trainer, curve))
     }
@@ -129,7 +142,7 @@ impl Training {
     ///
     /// # Errors
     /// As for [`Training::run`].
-    pub fn run_with(&self, lab: &Lab<'_>, trainer: &mut Trainer) -> anyhow::Result<Curve> {
+    fn run_with(&self, lab: &Lab<'_>, trainer: &mut Trainer) -> anyhow::Result<Curve> {
         let train = lab.images.train();
         let (batch_size, n_batches) = (self.step.batch_size, self.n_batches()?);
         let (mut curve, mut order) = (Curve::default(), Vec::new());

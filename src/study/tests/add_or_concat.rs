@@ -1,9 +1,10 @@
 //! A concatenation behind which a convolution has the weights [I I] is a sum.
 
 use super::{named, with_lab};
-use crate::study::add_or_concat::{MERGE, begin_as_sum};
+use crate::study::add_or_concat::{MERGE, begin_as_sum, step};
 use crate::study::lab::Trained;
 use wgrad::nn::Weights;
+use wgrad::ops::optimizers::AnyOptimizer;
 
 #[test]
 fn a_network_that_begins_as_the_sum_computes_the_bits_of_the_network_that_adds() {
@@ -27,5 +28,14 @@ fn a_network_that_begins_as_the_sum_computes_the_bits_of_the_network_that_adds()
         assert_eq!(n_merged, 3);
         begin_as_sum(&concat.layout, &mut concat.weights);
         assert_eq!(logits(&add), logits(&concat));
+    });
+}
+
+#[test]
+fn time_and_memory_are_those_of_the_step_that_trains() {
+    with_lab(named("add-or-concat"), |lab| {
+        let step = step(lab, 1);
+        assert!(matches!(step.update.optimizer, AnyOptimizer::Sgd(_)), "{:?}", step.update);
+        assert!(!step.augmentation.cutout);
     });
 }

@@ -46,7 +46,7 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
         ],
         "lesion" => vec![
             ("a residual network survives a lost block", Holds),
-            ("a plain network does not", Holds),
+            ("a plain network does not survive a lost block", Holds),
             (
                 "the error of a residual network rises smoothly with the number of deleted blocks",
                 Open,

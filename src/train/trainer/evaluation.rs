@@ -19,7 +19,7 @@ impl Trainer {
     /// Returns loss and accuracy over every image of a split; none if `stop` returned true before the end.
     ///
     /// # Errors
-    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of an earlier
+    /// If the device fails. [`StepError::NotFinite`](crate::train::StepError::NotFinite) if a loss or gradient of an earlier
     /// training step was not finite.
     pub fn evaluate<'a>(
         &mut self,
@@ -67,11 +67,11 @@ impl Trainer {
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
-    /// end. The metrics of earlier steps are lost, unless [`TrainState::take_metrics`] has returned them before this
+    /// end. The metrics of earlier steps are lost, unless [`TrainState::take_metrics`](crate::train::TrainState::take_metrics) has returned them before this
     /// call.
     ///
     /// # Errors
-    /// If the device fails. [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or
+    /// If the device fails. [`StepError::LogitsNotFinite`](crate::train::StepError::LogitsNotFinite) if a logit is NaN or
     /// infinite.
     pub fn logits<'a>(
         &mut self,
@@ -174,7 +174,7 @@ impl Trainer {
     /// If the device fails.
     ///
     /// # Panics
-    /// Without [`StepConfig::cache_features`].
+    /// Without [`StepConfig::cache_features`](crate::train::step::StepConfig::cache_features).
     pub fn features(
         &mut self,
         split: &Split,

@@ -72,7 +72,11 @@ impl Maximised {
         let (mut m, mut v) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         for step in 1..=n_steps {
             lab.check_stop()?;
-            let shift = [0, 1].map(|axis| below(word(0, step)[axis], 2 * JITTER + 1) as usize);
+            let shift = |axis: usize, side: usize| {
+                (below(word(0, step)[axis], 2 * JITTER + 1) as usize + side - JITTER as usize)
+                    % side
+            };
+            let shift = [shift(0, h), shift(1, w)];
             let back = [h - shift[0], w - shift[1]];
             let gradient = probe.run(&rolled(&x, [h, w, c], shift), &vec![0; n])?.remove(0);
             let gradient = rolled(&gradient, [h, w, c], back);

@@ -8,7 +8,7 @@ use wgrad::train::lr_find::curve::{Range, Rule};
 use crate::study::lab::{Lab, Stopped, Training};
 
 /// The upper end of the learning rates at which [`noise`] is measured. Above it, a step changes the weights much.
-const CALM: f64 = 0.01;
+const CALM: f64 = 1e-5;
 
 /// The numbers of a measurement, with their names.
 pub type Numbers = Vec<(&'static str, Vec<f64>)>;
