@@ -89,14 +89,14 @@ else
     cargo test --release
 fi
 
-# Two of the ignored tests read data that this script does not have; they are measurements.
+# Some of the ignored tests read data that this script does not have; they are measurements.
 step "slow tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --run-ignored only \
-        -E 'not (binary(full_size) or binary(pictures) or test(learns_from_photographs))'
+        -E 'not (binary(full_size) or binary(pictures) or test(learns_from_photographs) or test(study::tests::result))'
 else
     cargo test --release --tests -- --ignored --skip a_step_at_full_size_agrees_with_the_cpu --skip a_step_of_127_million \
-        --skip learns_from_photographs --skip pictures_are_decoded_and_resized --skip differences_from_pillow
+        --skip learns_from_photographs --skip study::tests::result --skip pictures_are_decoded_and_resized --skip differences_from_pillow
 fi
 
 step "PyTorch reads weights of wgrad, and wgrad reads weights of PyTorch"

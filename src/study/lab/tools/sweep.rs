@@ -85,14 +85,14 @@ mod tests {
     fn the_noise_is_the_standard_deviation_around_a_slope() {
         // A slope with an error of +-0.1 whose second difference has the mean square 6 · 0.1².
         let signs = [1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0, 1.0];
-        let rates: Vec<f64> = (1..=8).map(|ix| 1e-3 * f64::from(ix)).collect();
-        let slope = rates.iter().map(|rate| 3.0 - 50.0 * rate);
+        let rates: Vec<f64> = (1..=8).map(|ix| 1e-6 * f64::from(ix)).collect();
+        let slope = rates.iter().map(|rate| 3.0 - 5e4 * rate);
         let losses: Vec<f64> = slope.zip(signs).map(|(loss, sign)| loss + 0.1 * sign).collect();
         let squares = [4.0, 4.0, 4.0, 16.0, 16.0, 4.0].iter().sum::<f64>() / 6.0;
         let expected = 0.1 * (squares / 6.0_f64).sqrt();
         let found = noise(&rates, &losses).expect("a number");
         assert!((found - expected).abs() < 1e-12, "{found} and {expected}");
-        // Rates above 0.01 do not count.
+        // Rates above 1e-5 do not count.
         let (more, wild) = ([&rates[..], &[0.5]].concat(), [&losses[..], &[9.0]].concat());
         assert_eq!(noise(&more, &wild), Some(found));
         assert_eq!(noise(&rates[..2], &losses[..2]), None);
