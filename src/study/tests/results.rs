@@ -24,10 +24,19 @@ pub fn of(name: &str) -> Vec<(&'static str, Verdict)> {
             ("of 56 layers, those with shortcuts train better", Holds),
         ],
         "one-cycle" => vec![
-            ("one cycle gives a lower error than a constant rate, steps and the cosine at equal cost", Open),
-            ("a peak after 5 of 24 epochs gives a lower error than an earlier and a later one", Fails),
+            (
+                "one cycle gives a lower error than a constant rate, steps and the cosine at equal cost",
+                Open,
+            ),
+            (
+                "a peak after 5 of 24 epochs gives a lower error than an earlier and a later one",
+                Fails,
+            ),
             ("with straight lines, a last rate near zero gives no higher accuracy", Holds),
-            ("with half periods of the cosine, a last rate near zero gives no higher accuracy", Holds),
+            (
+                "with half periods of the cosine, a last rate near zero gives no higher accuracy",
+                Holds,
+            ),
         ],
         "lr-finder" => vec![
             ("logarithmic steps cover the slope better than linear ones", Holds),
