@@ -38,7 +38,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     for (name, network) in lab.subjects(n_seeds, residual)? {
         anyhow::ensure!(
             blocks(&network).iter().any(|block| block.last.is_some()),
-            "lesion: {} has no residual block; choose another network, such as resnet20",
+            "lesion: {} has no block that the study can delete; choose another network, such as resnet20",
             network.network.network.name()
         );
         look_into(lab, KINDS[0], &name, &network)?;
