@@ -21,7 +21,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
 use super::arguments;
-use super::sizes::{ShardArgs, SizeArgs};
+use super::sizes::{MemoryArgs, SizeArgs};
 
 mod scaling;
 
@@ -50,7 +50,7 @@ pub struct Args {
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: Option<NonZeroU32>,
     #[command(flatten)]
-    shards: ShardArgs,
+    memory: MemoryArgs,
     #[command(flatten)]
     on: On,
     /// Turn these rules of fusion off; without a value, all of them
@@ -138,7 +138,7 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> anyhow::Resul
     let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
     let mut config = args.sizes.step(network, width, batch_size)?;
     config.update.n_shards = settings.map_or(1, |settings| settings.shards);
-    args.shards.divide(&mut config)?;
+    args.memory.set(&mut config)?;
     if let Some(before) = before {
         compare::check(before, &config)?;
     }

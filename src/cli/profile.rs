@@ -20,7 +20,7 @@ use wgrad::train::step::StepConfig;
 use wgrad::train::{Settings, resume, screen};
 
 use super::ranks::RankArgs;
-use super::sizes::{NetworkArgs, ShardArgs};
+use super::sizes::{MemoryArgs, NetworkArgs};
 use super::{arguments, ranks};
 
 /// Flags of `wgrad profile`.
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     #[command(flatten)]
-    shards: ShardArgs,
+    memory: MemoryArgs,
     #[command(flatten)]
     ranks: RankArgs,
     /// Turn these rules of fusion off; without a value, all of them
@@ -153,7 +153,7 @@ fn step(args: &Args, device: &Device) -> anyhow::Result<(StepConfig, Option<Data
         None => sizes.step(*network, width, batch_size)?,
         Some(dataset) => sizes.step_on(*network, width, batch_size, dataset)?,
     };
-    args.shards.divide(&mut config)?;
+    args.memory.set(&mut config)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

@@ -40,21 +40,25 @@ pub struct NetworkArgs {
     pub sizes: SizeArgs,
 }
 
-/// The flag for the number of shards.
+/// Flags for the memory of a training step.
 #[derive(clap::Args)]
-pub struct ShardArgs {
+pub struct MemoryArgs {
     /// Divide the step into N shards, which are computed one after another
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     pub shards: Option<NonZeroU16>,
+    /// Compute values of the forward pass again in the backward pass, in place of keeping them
+    #[arg(long)]
+    pub recompute: bool,
 }
 
-impl ShardArgs {
-    /// Divides a step into the number of shards, if it is given.
+impl MemoryArgs {
+    /// Writes the flags into the settings of a step.
     ///
     /// # Errors
-    /// If the number does not divide the batch size.
-    pub fn divide(&self, config: &mut StepConfig) -> Result<(), super::WrongUse> {
+    /// If the number of shards does not divide the batch size.
+    pub fn set(&self, config: &mut StepConfig) -> Result<(), super::WrongUse> {
+        config.update.recompute = self.recompute;
         let Some(shards) = self.shards else { return Ok(()) };
         config.update.n_shards = shards.get().into();
         let wrong = |must| super::WrongUse(format!("--shards {shards}: the value must {must}"));

@@ -18,7 +18,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, RecordingTimes, StepConfig};
 
 use super::arguments;
-use super::sizes::{NetworkArgs, ShardArgs};
+use super::sizes::{MemoryArgs, NetworkArgs};
 
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub struct Args {
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
     #[command(flatten)]
-    shards: ShardArgs,
+    memory: MemoryArgs,
     /// Print the evaluation step, not the training step
     #[arg(long)]
     eval: bool,
@@ -50,8 +50,8 @@ pub struct Args {
     /// Draw the network into this SVG file instead of printing the step
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print the number of nodes and pipelines of the training step, and the seconds to record, fuse, differentiate
-    /// and plan it, as JSON
+    /// Print the number of nodes and pipelines of the training step, and the seconds to record, fuse, differentiate,
+    /// recompute and plan it, as JSON
     #[arg(long, conflicts_with_all = ["svg", "eval", "replay"])]
     json: bool,
 }
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let NetworkArgs { network, sizes } = &args.network;
     let mut config =
         sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
-    args.shards.divide(&mut config)?;
+    args.memory.set(&mut config)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
@@ -116,6 +116,7 @@ fn timed(config: &StepConfig, kernels: Kernels) -> serde_json::Value {
             "record": record,
             "fuse": passes.fuse,
             "differentiate": passes.differentiate,
+            "recompute": passes.recompute,
             "plan": plan_time,
         },
     })

@@ -1,12 +1,15 @@
 //! The memory plan: the place of every value, computed before the step runs.
 //!
-//! Inputs and the state have buffers of their own. Transient values share slots by liveness: a value occupies a free
-//! slot from its node to its last reader. A slot is one buffer, and holds one value at a time: a dispatch must not bind
-//! the same buffer for reading and for writing, even at disjoint ranges. The programs of a session run one at a time,
-//! so a plan first uses the slots of earlier programs, and then adds slots.
+//! Inputs and the state have buffers of their own. Transient values share slots by liveness: a value occupies a slot
+//! from its node to its last reader ([`slots`]). A slot is one buffer, and holds one value at a time: a dispatch must
+//! not bind the same buffer for reading and for writing, even at disjoint ranges. The programs of a session run one at a
+//! time, so a plan first uses the slots of earlier programs, and then adds slots.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod slots;
 
+use std::collections::{BTreeMap, HashSet};
+
+use self::slots::Tenant;
 use super::PlanError;
 use crate::kernel::{Launch, Target, Tile};
 use crate::tape::{ElementType, Node, StateBuffer, Storage, Tape};
@@ -112,8 +115,11 @@ pub struct Plan {
 impl Plan {
     /// Plans a tape.
     pub fn new(tape: &Tape, options: PlanOptions<'_>) -> Self {
-        let mut planner = Planner::new(tape, options.slots);
+        let mut plan = Self::without_slots(tape);
         let last_use = last_uses(tape, options.keep_all);
+        let mut tenants = Vec::new();
+        // The value or the scratch memory of each tenant.
+        let mut of_values = Vec::new();
         for (ix, node) in tape.nodes().iter().enumerate() {
             let launch = match &options.target {
                 Some(target) => {
@@ -127,23 +133,33 @@ impl Plan {
                 let value = tape.value(output);
                 if value.storage == Storage::Transient {
                     let real = value.element == ElementType::F32;
-                    let placement = planner.take_slot(value.bytes(), real);
-                    planner.plan.placements[output.index()] = Some(placement);
+                    let nodes = ix..last_use[output.index()].saturating_add(1);
+                    tenants.push(Tenant { real, bytes: value.bytes(), nodes });
+                    of_values.push(Some(output));
                 }
             }
-            let scratch: Vec<_> =
-                launch.scratch.iter().map(|&bytes| planner.take_slot(bytes, true)).collect();
-            scratch.iter().for_each(|s| planner.give_back(*s));
-            planner.plan.scratch.push(scratch);
-            planner.plan.launches.push(launch);
-            for id in node.inputs.iter().chain(&node.outputs) {
-                if last_use[id.index()] == ix && tape.value(*id).storage == Storage::Transient {
-                    let placement = planner.plan.placements[id.index()];
-                    planner.give_back(placement.expect("made before it is read"));
-                }
+            for &bytes in &launch.scratch {
+                tenants.push(Tenant { real: true, bytes, nodes: ix..ix + 1 });
+                of_values.push(None);
+            }
+            plan.launches.push(launch);
+        }
+        plan.scratch = vec![Vec::new(); tape.nodes().len()];
+        let mut slots = options.slots.to_vec();
+        let slot_of = slots::assign(&tenants, &mut slots);
+        let n_fixed = plan.buffers.len();
+        for (Tenant { bytes, nodes, .. }, (slot, value)) in
+            tenants.iter().zip(slot_of.into_iter().zip(of_values))
+        {
+            let place = Placement { buffer: n_fixed + slot, offset: 0, bytes: *bytes };
+            match value {
+                Some(value) => plan.placements[value.index()] = Some(place),
+                None => plan.scratch[nodes.start].push(place),
             }
         }
-        let mut plan = planner.plan;
+        let n_earlier = options.slots.len();
+        let buffer = |(ix, slot)| PlannedBuffer::slot(ix, slot, ix < n_earlier);
+        plan.buffers.extend(slots.into_iter().enumerate().map(buffer));
         let placed = tape.values().iter().zip(&plan.placements);
         let of_step = placed.filter(|(value, _)| !matches!(value.storage, Storage::State { .. }));
         let of_step = of_step.filter_map(|(value, placement)| {
@@ -154,6 +170,47 @@ impl Plan {
         let largest = of_step.chain(scratch).max().unwrap_or((0, 0));
         (plan.largest_of_step, plan.rows_of_largest) = largest;
         plan
+    }
+
+    /// Returns the plan of a tape with the state and the inputs, without slots and launches.
+    fn without_slots(tape: &Tape) -> Self {
+        let state = StateBuffer::ALL.map(|buffer| PlannedBuffer {
+            label: tape.state().name(buffer).to_string(),
+            kind: BufferKind::State(buffer),
+            real: true,
+            bytes: 4 * tape.state().n_elements(buffer) as u64,
+            is_shared: false,
+        });
+        let mut buffers = state.to_vec();
+        let mut placements = vec![None; tape.values().len()];
+        for (value, placement) in tape.values().iter().zip(&mut placements) {
+            let bytes = value.bytes();
+            match value.storage {
+                Storage::State { buffer, offset } => {
+                    let (buffer, offset) = (buffer.index(), 4 * offset as u64);
+                    *placement = Some(Placement { buffer, offset, bytes });
+                }
+                Storage::Input => {
+                    *placement = Some(Placement { buffer: buffers.len(), offset: 0, bytes });
+                    let real = value.element == ElementType::F32;
+                    let (label, kind) = (value.name.clone(), BufferKind::Input);
+                    let is_shared = false;
+                    buffers.push(PlannedBuffer { label, kind, real, bytes, is_shared });
+                }
+                Storage::Transient => {}
+            }
+        }
+        let all = [&tape.state().parameters, &tape.state().running_statistics];
+        let members = all.into_iter().flatten().map(|member| 4 * member.n_elements() as u64);
+        Self {
+            placements,
+            buffers,
+            launches: Vec::new(),
+            scratch: Vec::new(),
+            largest_member: members.max().unwrap_or(0),
+            largest_of_step: 0,
+            rows_of_largest: 0,
+        }
     }
 
     /// Returns the bytes of the state, of the inputs, and of the slots that the program adds. For the first program of
@@ -219,104 +276,6 @@ impl Plan {
                 Err(PlanError::BindingTooLarge { bytes, limit, fits })
             }
             _ => Ok(()),
-        }
-    }
-}
-
-struct Planner {
-    plan: Plan,
-    /// Number of buffers before the first slot.
-    n_fixed: usize,
-    /// The free slots of words, and the free slots of real numbers.
-    free: [FreeSlots; 2],
-}
-
-/// Free slots, as pairs of the slot's size in bytes and its index in [`Plan::buffers`].
-#[derive(Default)]
-struct FreeSlots {
-    all: BTreeSet<(u64, usize)>,
-    /// Those of the slots that this plan added, and not an earlier plan. Only they can grow.
-    own: BTreeSet<(u64, usize)>,
-}
-
-impl Planner {
-    fn new(tape: &Tape, slots: &[Slot]) -> Self {
-        let state = StateBuffer::ALL.map(|buffer| PlannedBuffer {
-            label: tape.state().name(buffer).to_string(),
-            kind: BufferKind::State(buffer),
-            real: true,
-            bytes: 4 * tape.state().n_elements(buffer) as u64,
-            is_shared: false,
-        });
-        let mut buffers = state.to_vec();
-        let mut placements = vec![None; tape.values().len()];
-        for (value, placement) in tape.values().iter().zip(&mut placements) {
-            let bytes = value.bytes();
-            match value.storage {
-                Storage::State { buffer, offset } => {
-                    let (buffer, offset) = (buffer.index(), 4 * offset as u64);
-                    *placement = Some(Placement { buffer, offset, bytes });
-                }
-                Storage::Input => {
-                    *placement = Some(Placement { buffer: buffers.len(), offset: 0, bytes });
-                    let real = value.element == ElementType::F32;
-                    let (label, kind) = (value.name.clone(), BufferKind::Input);
-                    let is_shared = false;
-                    buffers.push(PlannedBuffer { label, kind, real, bytes, is_shared });
-                }
-                Storage::Transient => {}
-            }
-        }
-        let n_fixed = buffers.len();
-        let mut free = [FreeSlots::default(), FreeSlots::default()];
-        for (ix, &slot) in slots.iter().enumerate() {
-            free[usize::from(slot.real)].all.insert((slot.bytes, n_fixed + ix));
-            buffers.push(PlannedBuffer::slot(ix, slot, true));
-        }
-        let all = [&tape.state().parameters, &tape.state().running_statistics];
-        let members = all.into_iter().flatten().map(|member| 4 * member.n_elements() as u64);
-        let plan = Plan {
-            placements,
-            buffers,
-            launches: Vec::new(),
-            scratch: Vec::new(),
-            largest_member: members.max().unwrap_or(0),
-            largest_of_step: 0,
-            rows_of_largest: 0,
-        };
-        Self { plan, n_fixed, free }
-    }
-
-    /// Takes the smallest free slot that has the element type and is large enough for `bytes`. If no slot is large
-    /// enough, the function takes the largest free slot that this plan added, and enlarges it. If this plan has no free
-    /// slot, the function adds a slot.
-    fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
-        let (buffers, free) = (&mut self.plan.buffers, &mut self.free[usize::from(real)]);
-        // Of two slots of one size, the plan takes the first if both fit, and the last if both must grow.
-        let fits = free.all.range((bytes, 0)..).next();
-        let found = fits.or_else(|| free.own.last()).copied();
-        let buffer = match found {
-            Some((size, ix)) => {
-                free.all.remove(&(size, ix));
-                free.own.remove(&(size, ix));
-                ix
-            }
-            None => {
-                let n_slots = buffers.len() - self.n_fixed;
-                buffers.push(PlannedBuffer::slot(n_slots, Slot { real, bytes }, false));
-                buffers.len() - 1
-            }
-        };
-        buffers[buffer].bytes = buffers[buffer].bytes.max(bytes);
-        Placement { buffer, offset: 0, bytes }
-    }
-
-    fn give_back(&mut self, Placement { buffer: ix, .. }: Placement) {
-        let PlannedBuffer { real, bytes, is_shared, .. } = self.plan.buffers[ix];
-        let free = &mut self.free[usize::from(real)];
-        free.all.insert((bytes, ix));
-        if !is_shared {
-            free.own.insert((bytes, ix));
         }
     }
 }

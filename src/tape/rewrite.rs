@@ -1,10 +1,12 @@
 //! Rewriting: replaces and removes nodes of a tape. Every rewrite leaves a tape that can run.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Node, NodeIo, Op, Tape, Value, ValueId};
+use super::{Node, NodeIo, Op, Storage, Tape, Value, ValueId};
 
 impl Tape {
     /// Calls `rewrite` with a [`Rewriter`] of this tape, and returns the result of the call.
@@ -37,6 +39,47 @@ impl Tape {
     pub(crate) fn append(&mut self, part: &Tape) {
         assert_eq!(self.values.len(), part.values.len(), "append: tapes with other values");
         self.nodes.extend(part.nodes.iter().cloned());
+    }
+
+    /// Makes some nodes read other values: each input that is a key of `replacements` becomes the value of this key.
+    ///
+    /// # Panics
+    /// If two values differ in shape or element type.
+    pub(crate) fn redirect(
+        &mut self,
+        nodes: Range<usize>,
+        replacements: &BTreeMap<ValueId, ValueId>,
+    ) {
+        for (&old, &new) in replacements {
+            let [old, new] = [old, new].map(|id| self.value(id));
+            let is_alike = old.shape == new.shape && old.element == new.element;
+            assert!(is_alike, "redirect: {} and {} differ in shape or type", old.name, new.name);
+        }
+        for input in self.nodes[nodes].iter_mut().flat_map(|node| &mut node.inputs) {
+            *input = replacements.get(input).copied().unwrap_or(*input);
+        }
+    }
+
+    /// Moves the node with the index `order[i]` to position i.
+    ///
+    /// # Panics
+    /// If `order` does not have each node once, or if a node then reads a value before it is computed.
+    pub(crate) fn reorder(&mut self, order: &[usize]) {
+        let mut nodes: Vec<_> = mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        assert_eq!(order.len(), nodes.len(), "reorder: the order does not have all nodes");
+        self.nodes = order.iter().map(|&ix| nodes[ix].take().expect("each node once")).collect();
+        let mut is_made = vec![true; self.values.len()];
+        let outputs = |node: &Node| node.outputs.clone();
+        for output in self.nodes.iter().flat_map(outputs) {
+            is_made[output.index()] = self.value(output).storage != Storage::Transient;
+        }
+        for node in &self.nodes {
+            let missing = node.inputs.iter().find(|input| !is_made[input.index()]);
+            if let Some(&id) = missing {
+                panic!("reorder: {} reads {} too early", node.op.name(), self.value(id).name);
+            }
+            node.outputs.iter().for_each(|output| is_made[output.index()] = true);
+        }
     }
 
     /// Calls `keep` with the index of every node, and removes the nodes for which the result is false.

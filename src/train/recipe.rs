@@ -151,6 +151,7 @@ impl Recipe {
         step.update.ema = self.ema;
         step.update.on_nan = self.on_nan;
         step.update.n_shards = self.shards;
+        step.update.recompute = self.recompute;
         step.update.optimizer = self.optimizer();
         step.update.frozen = self.freeze.clone().unwrap_or_default();
         step.update.lr_scale = self.lr_scale.clone().unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::nn::{ModelInfo, WeightsFile};
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
 /// results on another device differ by rounding.
-pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
+pub const FREE: [&str; 5] = ["data-dir", "memory-limit", "recompute", "checkpoint-every", "device"];
 
 /// The settings that follow from the images of a folder, unless flags set them.
 const OF_IMAGES: [&str; 3] = ["classes", "mean", "std"];

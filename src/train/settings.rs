@@ -112,6 +112,9 @@ settings! {
         kernels: Kernels ["KIND"] = |_| Kernels::default();
         /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
         memory_limit: MemorySize ["SIZE"];
+        /// Compute values of the forward pass again in the backward pass, in place of keeping them: less memory, up to a
+        /// third more time, the same results
+        recompute: bool ["BOOL"] = |_| false;
     }
     "Output" {
         /// The folder to write; it must not contain a run yet [default: runs/DATE-TIME]

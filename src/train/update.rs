@@ -42,11 +42,14 @@ pub struct UpdateConfig {
     pub n_shards: usize,
     /// The fusion rules by which the passes rewrite a tape.
     pub fusion: Fusion,
+    /// True if the backward pass of a training step computes values of the forward pass again; see
+    /// [`mod@passes::recompute`].
+    pub recompute: bool,
 }
 
 impl Default for UpdateConfig {
     /// No label smoothing, equal weights of the classes, Adam as it was published, nothing frozen, no
-    /// clipping, no average, one shard, everything fused.
+    /// clipping, no average, one shard, everything fused, nothing recomputed.
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
@@ -59,6 +62,7 @@ impl Default for UpdateConfig {
             on_nan: OnNonFinite::Stop,
             n_shards: 1,
             fusion: Fusion::ALL,
+            recompute: false,
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct PassTimes {
     pub fuse: f64,
     /// Time of the differentiation.
     pub differentiate: f64,
+    /// Time of the recomputation's pass; 0 without it.
+    pub recompute: f64,
 }
 
 impl UpdateConfig {
@@ -138,7 +144,12 @@ impl UpdateConfig {
             }
         });
         passes::eliminate_dead(tape);
-        (loss, PassTimes { fuse, differentiate })
+        let ((), recompute) = seconds(|| {
+            if self.recompute {
+                passes::recompute(tape);
+            }
+        });
+        (loss, PassTimes { fuse, differentiate, recompute })
     }
 
     /// Records the part of an evaluation step after the logits: the loss without label smoothing and class weights, and
@@ -241,7 +252,7 @@ mod tests {
         let x = layers::flatten(&mut tape, "flatten", x);
         let logits = layers::linear(&mut tape, "fc", x, 2, true);
         let config = UpdateConfig::default();
-        let (_, PassTimes { fuse, differentiate }) =
+        let (_, PassTimes { fuse, differentiate, .. }) =
             config.record_training_timed(&mut tape, &logits.into(), labels);
         let record = start.elapsed().as_secs_f64() - fuse - differentiate;
         let target = Some(Target::new(Kernels::Tuned));

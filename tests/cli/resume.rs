@@ -132,6 +132,24 @@ fn a_run_that_is_resumed_around_the_epoch_that_unfreezes_ends_with_the_same_bits
     }
 }
 
+#[test]
+fn a_run_may_begin_to_recompute_when_it_is_resumed() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let whole = model_without_a_stop(path, &["--network=resnet20", "--epochs=2"]);
+    let begin = ["--network=resnet20", "--epochs=2", "--checkpoint-every=3", "--out=run"];
+    let run = wgrad(path, &[&long_run()[..], &begin, &["--recompute"]].concat());
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
+    // The run continues from the checkpoint before its end, without recomputation.
+    for file in ["model.safetensors", "summary.json"] {
+        fs::remove_file(path.join("run").join(file)).expect("removed");
+    }
+    let output = wgrad(path, &[&RESUME[..], &["--recompute=false"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
+}
+
 /// Trains, and returns the bytes of the weights file in the folder that the last argument names.
 fn model_of(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = wgrad(folder, arguments);
