@@ -2,7 +2,7 @@
 //
 //   result[row, channel] = sum over ky, kx, k of source[pixel of row, under (ky, kx), k] * weight[ky, kx, k, channel]
 //
-// In the forward pass, source is x. For the gradient of x, source is the gradient of y, and the weight is transposed.
+// Here k runs over the source's channels in the group of the channel. In the forward pass, source is x. For the gradient of x, source is the gradient of y, and the weight is transposed.
 // The import `operands` makes this choice; other imports define the pixel of a row, and how sums are stored.
 // src/ops/conv2d/product.rs chooses the imports. forward_tile.wgsl computes the same sums.
 //
@@ -49,6 +49,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
     let channel = (workgroup.z / N_SPLITS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
     let own_row = row + local_ix % SHARING_LANES;
+    let group = min(channel / (OUT_CHANNELS / GROUPS), GROUPS - 1u);
+    let first_channel = group * (IN_CHANNELS / GROUPS);
     var sources: array<vec2<u32>, N_OWN>;
     var own: array<vec4<f32>, N_OWN>;
     var s0 = vec4<f32>();
@@ -60,16 +62,21 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     let split = workgroup.z % N_SPLITS;
-    let in_channels = trip_count(IN_CHANNELS, n_workgroups);
-    for (var ky = first_kernel_row(split); ky < first_kernel_row(split + 1u); ky++) {
-        for (var kx = 0u; kx < KERNEL_W; kx++) {
-            for (var i = 0u; i < N_OWN; i++) {
-                sources[i] = source_of(pixel_at(own_row + i * SHARING_LANES), ky, kx);
+    let in_channels = trip_count(IN_CHANNELS / GROUPS, n_workgroups);
+    let first = first_position(pixel_at(row));
+    let n = n_positions(first);
+    for (var i = first_kernel_row(split); i < min(first_kernel_row(split + 1u), n.x); i++) {
+        let ky = first.x + i * POSITION_STEP_H;
+        for (var j = 0u; j < n.y; j++) {
+            let kx = first.y + j * POSITION_STEP_W;
+            for (var own_ix = 0u; own_ix < N_OWN; own_ix++) {
+                let pixel = pixel_at(own_row + own_ix * SHARING_LANES);
+                sources[own_ix] = source_of(pixel, ky, kx);
             }
-            let weight_row = (ky * KERNEL_W + kx) * IN_CHANNELS;
+            let weight_row = (ky * KERNEL_W + kx) * (IN_CHANNELS / GROUPS);
             for (var k = 0u; k < in_channels; k += 4u) {
-                for (var i = 0u; i < N_OWN; i++) {
-                    own[i] = load_source(sources[i], k);
+                for (var own_ix = 0u; own_ix < N_OWN; own_ix++) {
+                    own[own_ix] = load_source(sources[own_ix], first_channel + k);
                 }
                 let w0 = load_weight(weight_row + k, channel);
                 let w1 = load_weight(weight_row + k + 1u, channel);
