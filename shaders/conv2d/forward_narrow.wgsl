@@ -34,7 +34,9 @@ const PHASE_W: u32 = (OUT_W + POSITION_STEP_W - 1u) / POSITION_STEP_W;
 const BLOCKS_H: u32 = (PHASE_H + STRIP - 1u) / STRIP;
 const BLOCKS_W: u32 = (PHASE_W + RUN - 1u) / RUN;
 const N_PHASES: u32 = POSITION_STEP_H * POSITION_STEP_W;
-const N_BLOCKS: u32 = N_PHASES * N * BLOCKS_H * BLOCKS_W;
+const PHASE_BLOCKS: u32 = N * BLOCKS_H * BLOCKS_W;
+// A workgroup has blocks of one phase, because its invocations share weights.
+const PHASE_LANES: u32 = (PHASE_BLOCKS + BLOCK_LANES - 1u) / BLOCK_LANES * BLOCK_LANES;
 
 // A tap is the number of a ky or kx that has a term, counted from the first. The window has TAPS_H rows of the source.
 const TAPS_H: u32 = (KERNEL_H + POSITION_STEP_H - 1u) / POSITION_STEP_H;
@@ -51,8 +53,8 @@ fn weight_of(ix: u32, first: vec2<u32>, channel: u32) -> vec4<f32> {
     let ky = first.x + tap / TAPS_W * POSITION_STEP_H;
     let kx = first.y + tap % TAPS_W * POSITION_STEP_W;
     let row = (ky * KERNEL_W + kx) * GROUP_CHANNELS + ix % GROUP_CHANNELS;
-    let exists = ky < KERNEL_H && kx < KERNEL_W;
-    return select(vec4<f32>(), load_weight(row, channel), vec4<bool>(exists));
+    let is_term = ky < KERNEL_H && kx < KERNEL_W;
+    return select(vec4<f32>(), load_weight(row, channel), vec4<bool>(is_term));
 }
 
 // Adds the terms of one ky to the sums.
@@ -77,14 +79,16 @@ fn add_terms(
 
 fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: u32) {
     let group = workgroup.y * n_workgroups.x + workgroup.x;
-    let block = group * BLOCK_LANES + local_ix % BLOCK_LANES;
+    let block_lane = group * BLOCK_LANES + local_ix % BLOCK_LANES;
+    let block = block_lane % PHASE_LANES;
     let channel = (workgroup.z * CHANNEL_LANES + local_ix / BLOCK_LANES) * 4u;
     let source_channel = min(channel, (IN_CHANNELS - 1u) / 4u * 4u);
 
     // The first row and column of the block in its phase. For the gradient of the input the block is mirrored: its
     // first pixel is the last one in memory, because the windows of later pixels begin later there.
     let n = block / (BLOCKS_H * BLOCKS_W) % N;
-    let phase = min(block / (N * BLOCKS_H * BLOCKS_W), N_PHASES - 1u);
+    let phase = min(block_lane / PHASE_LANES, N_PHASES - 1u);
+    let exists = block < PHASE_BLOCKS && block_lane < N_PHASES * PHASE_LANES;
     let corner = vec2<u32>(block / BLOCKS_W % BLOCKS_H * STRIP, block % BLOCKS_W * RUN);
     let step = vec2<u32>(POSITION_STEP_H, POSITION_STEP_W);
     let offset = vec2<u32>(phase / POSITION_STEP_W, phase % POSITION_STEP_W);
@@ -134,7 +138,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             let at = vec2<u32>(t, i);
             let place = corner + select(at, vec2<u32>(STRIP - 1u, RUN - 1u) - at, MIRRORED);
             let result = place * step + offset;
-            if block < N_BLOCKS && result.x < OUT_H && result.y < OUT_W {
+            if exists && result.x < OUT_H && result.y < OUT_W {
                 let first_ix = ((n * OUT_H + result.x) * OUT_W + result.y) * OUT_CHANNELS;
                 store_result(first_ix, channel, sums[i] + bias);
             }

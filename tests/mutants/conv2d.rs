@@ -24,15 +24,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Registers, ("conv2d", "conv2d/forward", "s2 = multiply_add4(s2, x2, w0, w1, w2, w3);", "")),
-    (
-        Registers,
-        (
-            "conv2d",
-            "conv2d/forward",
-            "load_weight(weight_row + k + 1u, channel)",
-            "load_weight(weight_row + k, channel)",
-        ),
-    ),
+    (Registers, ("conv2d", "conv2d/forward", "own_weights[1u / WEIGHT_LANES]", "own_weights[0u]")),
     (Registers, ("conv2d", "conv2d/forward", "own[5u / SHARING_LANES]", "own[4u / SHARING_LANES]")),
     (Registers, ("conv2d", "conv2d/forward", "own_row + own_ix * SHARING_LANES", "own_row")),
     (
@@ -344,6 +336,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Square64, ("conv2d", "conv2d/finish_mean_m2_4x4", "put(row, column", "put(row, row")),
+    (Subgroup, ("conv2d", "shared/lanes_subgroup", "first + i * CHANNEL_LANES", "first")),
+    (Subgroup, ("conv2d", "conv2d/forward", "own_ix * WEIGHT_LANES + weight_lane", "own_ix")),
     // Groups in tiles, and the phases of a stride.
     (Registers, ("conv2d", "conv2d/forward", "first_channel + k)", "k)")),
     (Registers, ("conv2d", "conv2d/forward", "first.y + j * POSITION_STEP_W", "first.y + j")),

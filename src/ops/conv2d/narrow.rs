@@ -20,29 +20,31 @@ impl ConvGeometry {
 /// Planes of pixels, divided into blocks of equal size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Blocks {
-    /// Number of blocks.
-    pub count: usize,
+    /// Number of phases. All blocks of a workgroup belong to one phase.
+    n_phases: usize,
+    /// Number of blocks of a phase.
+    count: usize,
     /// Rows and columns of a block.
     size: [usize; 2],
 }
 
 impl Blocks {
-    /// Divides `n_planes` planes into blocks of at most `most` rows and columns.
-    fn new(n_planes: usize, plane: [usize; 2], most: [usize; 2]) -> Self {
+    /// Divides the planes of `n` images, in each phase, into blocks of at most `most` rows and columns.
+    fn new(n_phases: usize, n: usize, plane: [usize; 2], most: [usize; 2]) -> Self {
         let n_blocks = [0, 1].map(|axis| plane[axis].div_ceil(most[axis]));
         let size = [0, 1].map(|axis| plane[axis].div_ceil(n_blocks[axis]));
-        Self { count: n_planes * n_blocks[0] * n_blocks[1], size }
+        Self { n_phases, count: n * n_blocks[0] * n_blocks[1], size }
     }
 
     /// Returns the blocks of the output for the forward pass.
     pub fn of_output(g: &ConvGeometry, target: &Target) -> Self {
-        Self::new(g.n, g.out, most(target))
+        Self::new(1, g.n, g.out, most(target))
     }
 
     /// Returns the blocks of the output for the gradient of the weight. An invocation computes several blocks, so a block
     /// has as many rows as possible.
     pub fn of_sums(g: &ConvGeometry, target: &Target) -> Self {
-        Self::new(g.n, g.out, [32, most(target)[1]])
+        Self::new(1, g.n, g.out, [32, most(target)[1]])
     }
 
     /// Returns the blocks of the input, for its gradient. A plane has the pixels of one phase, whose row and column have
@@ -50,7 +52,7 @@ impl Blocks {
     pub fn of_input(g: &ConvGeometry, target: &Target) -> Self {
         let [step_h, step_w] = g.window.stride;
         let plane = [g.plane[0].div_ceil(step_h), g.plane[1].div_ceil(step_w)];
-        Self::new(step_h * step_w * g.n, plane, most(target))
+        Self::new(step_h * step_w, g.n, plane, most(target))
     }
 
     /// Adds the constants of the blocks, and the import `trip_count` for the loop over the rows of a block.
@@ -75,7 +77,7 @@ impl Blocks {
             .import("weight", by_fours(channels, "conv2d/weight_vec4", "conv2d/weight_scalar"))
             .import("store_result", by_fours(channels, "conv2d/store_vec4", "conv2d/store_scalar"));
         let shader = with_lanes(self.add_to(shader, target), lanes, 64 / lanes, tile, target);
-        let [x, y, _] = grid_of_workgroups(self.count.div_ceil(64 / lanes));
+        let [x, y, _] = grid_of_workgroups(self.n_phases * self.count.div_ceil(64 / lanes));
         (shader, [x, y, channels.div_ceil(4 * lanes) as u32])
     }
 }
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn blocks_divide_planes_evenly() {
         let blocks = |plane| {
-            let Blocks { count, size } = Blocks::new(2, plane, [8, 8]);
+            let Blocks { count, size, .. } = Blocks::new(1, 2, plane, [8, 8]);
             (count, size)
         };
         assert_eq!(blocks([32, 32]), (32, [8, 8]));

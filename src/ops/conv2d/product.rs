@@ -89,11 +89,15 @@ impl Product {
             .constant("N_SPLITS", n_splits);
         let (shader, rows, columns) = match square {
             None => {
-                let lanes = channel_lanes(self.columns);
+                let most = channel_lanes(self.columns);
+                let [lanes, weight_lanes] = match tile {
+                    Tile::Subgroup => sharing_lanes(most.min(max_sharing(g, self.columns)), target),
+                    _ => [most, 1],
+                };
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
-                let sharing = lanes.min(max_sharing(g, self.columns));
-                (with_lanes(shader, lanes, sharing, tile, target), 64 / lanes * 8, lanes * 4)
+                let shader = shader.constant("WEIGHT_LANES", weight_lanes);
+                (with_lanes(shader, lanes, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => {
                 let finish = match (mean_m2, tile) {
@@ -127,6 +131,17 @@ pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
 /// computes four channels.
 pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
+}
+
+/// Returns the number of invocations along the channels that share reads of the source, at most `most`, and the number
+/// of invocations of the same channels that share reads of the weight. All of them are in one subgroup. An invocation
+/// reads 8 vectors of the source and 4 of the weight, each divided by the number of invocations that share them.
+fn sharing_lanes(most: usize, target: &Target) -> [usize; 2] {
+    let subgroup = target.min_subgroup_size;
+    let most = most.min(subgroup);
+    // Of a subgroup of eight, 4 x 2 lanes read four vectors, 8 x 1 lanes five.
+    let lanes = if subgroup == 8 { most.min(4) } else { most };
+    [lanes, (subgroup / lanes).min(4)]
 }
 
 /// Returns the largest number of invocations along the channels of the result that can share their reads. With groups,
