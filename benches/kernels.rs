@@ -1,6 +1,6 @@
 //! Times every kernel alone at the network's shapes: the naive version and the fast versions, in one criterion group
-//! per kernel. The group `data` times the loading of images on the host, and the group `ladder` the tiles of
-//! `docs/ladder.md`. `wgrad bench` times whole steps.
+//! per kernel. The groups `family.*` time the convolutions of all networks, the group `data` the loading of images on the
+//! host, and the group `ladder` the tiles of `docs/ladder.md`. `wgrad bench` times whole steps.
 //!
 //! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
@@ -19,9 +19,10 @@ use wgrad::device::gpu::info;
 use wgrad::device::{Device, LoadOptions, OpenOptions, synthetic_inputs};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
 use wgrad::nn::ResNet9;
+use wgrad::ops::Window;
 use wgrad::ops::augment::ColorJitter;
 use wgrad::ops::conv2d::{self, Conv2d};
-use wgrad::passes::{Work, fuse::Fusion, print};
+use wgrad::passes::{Work, autodiff, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Tape};
 use wgrad::train::step::{self, StepConfig};
 
@@ -54,6 +55,9 @@ fn main() {
         kinds().into_iter().map(|kind| (kind.name().to_string(), open_gpu(kind))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
     for (kernel_name, kernels) in kernels(size) {
+        bench(&mut criterion, kernel_name, &kernels, &devices);
+    }
+    for (kernel_name, kernels) in family() {
         bench(&mut criterion, kernel_name, &kernels, &devices);
     }
     bench(&mut criterion, "ladder", &[ladder()], &rungs());
@@ -152,6 +156,49 @@ fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     }
     add(&bare_product());
     kernels
+}
+
+/// Returns the convolutions of all networks in three groups, forward and the two gradients: first a dense 3x3
+/// convolution, with which the others are compared. The shapes are small, so that a software adapter ends in minutes.
+fn family() -> [(&'static str, Vec<Kernel>); 3] {
+    let plain = Conv2d::square;
+    let grouped = |groups, stride| Conv2d { groups, ..plain(3, stride, 1) };
+    let line =
+        |size, padding| Conv2d { window: Window { size, stride: [1, 1], padding }, groups: 1 };
+    let convolutions = [
+        ([16, 16, 16, 64], 64, plain(3, 1, 1)),
+        ([16, 16, 16, 128], 128, plain(1, 1, 0)),
+        ([16, 32, 32, 128], 128, plain(1, 2, 0)),
+        ([16, 32, 32, 64], 64, plain(3, 2, 1)),
+        ([4, 112, 112, 3], 64, plain(7, 2, 3)),
+        ([16, 16, 16, 64], 64, line([1, 7], [0, 3])),
+        ([16, 16, 16, 64], 64, line([7, 1], [3, 0])),
+        ([16, 16, 16, 256], 256, grouped(64, 1)),
+        ([16, 32, 32, 256], 256, grouped(64, 2)),
+        ([16, 16, 16, 256], 256, grouped(32, 1)),
+        ([16, 16, 16, 256], 256, grouped(16, 1)),
+        ([16, 16, 16, 128], 128, grouped(4, 1)),
+        ([16, 16, 16, 128], 128, grouped(2, 1)),
+        ([16, 32, 32, 128], 128, grouped(128, 1)),
+        ([16, 32, 32, 128], 128, grouped(128, 2)),
+    ];
+    let mut groups = ["family.forward", "family.d_input", "family.d_weight"].map(|n| (n, vec![]));
+    for (x_shape, co, conv) in convolutions {
+        let mut tape = Tape::new("family", Mode::Train);
+        let x = tape.input_with_grad("x", &x_shape);
+        let [h, w] = conv.window.size;
+        let weight = tape.input_with_grad("weight", &[h, w, x_shape[3] / conv.groups, co]);
+        let y = conv2d::conv2d(&mut tape, x, weight, None, conv);
+        let y_shape = tape.shape(y).to_vec();
+        let d_y = tape.input("d_y", ElementType::F32, &y_shape);
+        let gradients = autodiff::backward_from(&mut tape, &[(y, d_y)]);
+        let kept = [Some(y), gradients.get(x), gradients.get(weight)];
+        kept.into_iter().flatten().for_each(|id| tape.keep(id));
+        for ((_, kernels), node) in groups.iter_mut().zip(tape.nodes()) {
+            kernels.push(Kernel::new(&tape, node));
+        }
+    }
+    groups
 }
 
 /// Records the product of two 512 x 512 matrices, as a 1x1 convolution. The other kernels are compared with it.
