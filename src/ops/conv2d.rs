@@ -13,7 +13,9 @@
 //! [`channel_sum`](super::channel_sum). The CPU references in `reference/` share [`im2col`]. Shaders:
 //! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
+mod correlation;
 pub mod d_input;
+
 mod d_output;
 pub mod d_weight;
 pub mod forward;
