@@ -15,6 +15,22 @@ pub fn widest<K: WithSimd>(kernel: K) -> K::Output {
     Arch::new().dispatch(kernel)
 }
 
+/// Bytes of a cache line. A vector of AVX-512 that crosses a cache line takes two loads.
+const ALIGNMENT: usize = 64;
+
+/// Number of elements that a buffer needs beyond those that [`aligned`] returns.
+pub const SLACK: usize = ALIGNMENT / size_of::<f32>();
+
+/// Returns `n` elements of a buffer, from the start of a cache line on.
+///
+/// # Panics
+/// If the buffer has fewer than `n` + [`SLACK`] elements.
+pub fn aligned<T>(buffer: &mut [T], n: usize) -> &mut [T] {
+    // `align_offset` may also return a larger number, with which alignment is not possible.
+    let start = buffer.as_ptr().align_offset(ALIGNMENT).min(SLACK);
+    &mut buffer[start..start + n]
+}
+
 /// Returns the number of vectors that hold [`LANES`] numbers.
 #[inline(always)]
 pub const fn vectors_of_lanes<T: Real, S: Simd>() -> usize {
@@ -36,6 +52,15 @@ mod tests {
             let values = T::vectors_mut::<S>(self.0);
             assert_eq!(values.len(), 2 * vectors_of_lanes::<T, S>());
             values.iter_mut().for_each(|v| *v = T::mul_add(simd, *v, *v, one));
+        }
+    }
+
+    #[test]
+    fn aligned_elements_start_a_cache_line() {
+        let mut buffer = [0.0_f32; 5 + SLACK + 3];
+        for skip in 0..3 {
+            let elements = aligned(&mut buffer[skip..], 5);
+            assert_eq!((elements.len(), elements.as_ptr() as usize % ALIGNMENT), (5, 0));
         }
     }
 

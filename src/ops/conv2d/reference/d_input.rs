@@ -18,8 +18,7 @@ impl Reference for Conv2dDInput {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         if let Some(direct) = Direct::d_input(&g) {
-            let (shared, per_thread) = (direct.packed_elements(), direct.row_scratch());
-            return ScratchSize { shared, per_thread };
+            return direct.scratch();
         }
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
         let buffers = phases(&g).map(|patches| {
@@ -37,9 +36,7 @@ impl Reference for Conv2dDInput {
         let d_x = args.outputs[0].real();
         let Scratch { shared, threads } = args.scratch;
         if let Some(direct) = Direct::d_input(&g) {
-            let packed = &mut shared[..direct.packed_elements()];
-            direct.pack_weight(weight, packed);
-            let packed = &*packed;
+            let packed = direct.pack_weight(weight, shared);
             let rows = direct.task_rows(1).expect("tasks of any number of rows");
             return for_each_chunk(d_x, rows * direct.row_elements(), &|task, d_x| {
                 threads.with(|scratch| direct.rows(d_y, packed, task * rows, d_x, scratch));

@@ -72,8 +72,7 @@ impl Reference for Conv2dDWeight {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         if let Some(direct) = DirectWeight::new(&g) {
-            let (shared, per_thread) = (direct.partial_elements(), direct.thread_scratch());
-            return ScratchSize { shared, per_thread };
+            return direct.scratch();
         }
         let split_k = SplitK::new(&g);
         let patches = Patches::forward(&g);

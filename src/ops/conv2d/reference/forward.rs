@@ -26,8 +26,7 @@ impl Reference for Conv2dForward {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io);
         if let Some(direct) = Direct::forward(&g) {
-            let (shared, per_thread) = (direct.packed_elements(), direct.row_scratch());
-            return ScratchSize { shared, per_thread };
+            return direct.scratch();
         }
         let patches = Patches::forward(&g);
         let rows = patches.block_rows().next_multiple_of(PARTITION_ROWS);
@@ -103,9 +102,7 @@ fn convolve_directly<T: Real>(
     mean_m2: Option<&mut [T]>,
     (shared, threads): (&mut [T], ThreadScratch<'_, T>),
 ) {
-    let packed = &mut shared[..direct.packed_elements()];
-    direct.pack_weight(weight, packed);
-    let packed = &*packed;
+    let packed = direct.pack_weight(weight, shared);
     let partition = PARTITION_ROWS / gcd(PARTITION_ROWS, g.out[1]);
     let rows = direct.task_rows(1).expect("tasks of any number of rows");
     let whole = direct.task_rows(partition).map(|rows| rows * g.out[1]);

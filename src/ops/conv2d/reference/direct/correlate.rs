@@ -5,14 +5,15 @@ use super::tile::{Narrow, PIXELS, Row, Wide};
 use super::{Blocks, MAX_ROWS, MAX_RUNS};
 use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
-use crate::kernel::cpu::simd::widest;
+use crate::kernel::cpu::simd::{SLACK, aligned, widest};
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
+use crate::tape::ScratchSize;
 
 /// Largest number of phases along an axis: the largest stride.
 const MAX_PHASES: usize = 2;
 /// Number of neighbouring columns of a run of narrow groups, if the kernel has as many; otherwise a run has one.
-const RUN_TAPS: usize = 3;
+pub(super) const RUN_TAPS: usize = 3;
 /// Least number of tasks, if the result has as many rows.
 const MIN_TASKS: usize = 8;
 /// Largest number of rows of a task. Each task packs the rows between its own rows and its neighbour's once more.
@@ -92,9 +93,10 @@ impl Direct {
         (multiple == 1 || n_rows.div_ceil(rows) >= MIN_TASKS).then_some(rows)
     }
 
-    /// Returns the number of elements of the packed weight.
-    pub fn packed_elements(&self) -> usize {
-        self.blocks.count() * self.block_elements()
+    /// Returns the scratch memory: the packed weight, and for each thread the packed rows.
+    pub fn scratch(&self) -> ScratchSize {
+        let shared = self.blocks.count() * self.block_elements() + SLACK;
+        ScratchSize { shared, per_thread: self.packed_rows() + SLACK }
     }
 
     fn block_elements(&self) -> usize {
@@ -102,7 +104,7 @@ impl Direct {
     }
 
     /// Returns the number of elements of the packed rows.
-    pub fn row_scratch(&self) -> usize {
+    fn packed_rows(&self) -> usize {
         self.g.window.size[0] * self.size.n_elements(&self.blocks)
     }
 
@@ -119,7 +121,8 @@ impl Direct {
 
     /// Packs the weight `[KH, KW, Ci/groups, Co]`, block after block and phase after phase. Within a phase, the layout
     /// is `[rows, planes, columns, lanes]` for narrow groups, and `[rows, columns, from, lanes]` for wide ones.
-    pub fn pack_weight<T: Real>(&self, weight: &[T], packed: &mut [T]) {
+    pub fn pack_weight<'a, T: Real>(&self, weight: &[T], scratch: &'a mut [T]) -> &'a [T] {
+        let packed = aligned(scratch, self.blocks.count() * self.block_elements());
         for_each_chunk(packed, self.block_elements(), &|block, packed| {
             packed.fill(T::ZERO);
             let mut rest = packed;
@@ -138,6 +141,7 @@ impl Direct {
                 }
             }
         });
+        packed
     }
 
     /// Packs the weight at a position of the kernel for a block. `first` is the place of the lanes for the first channel
@@ -179,8 +183,8 @@ impl Direct {
         scratch: &mut [T],
     ) {
         let source = self.source(values);
+        let scratch = aligned(scratch, self.packed_rows());
         for block in 0..self.blocks.count() {
-            let scratch = &mut scratch[..self.row_scratch()];
             let mut rows = PackedRows::new(self.blocks, self.size, scratch);
             let weight = &packed[block * self.block_elements()..][..self.block_elements()];
             for (ix, result) in result.chunks_exact_mut(self.row_elements()).enumerate() {

@@ -41,20 +41,24 @@ impl RowSize {
     }
 }
 
-/// The packed rows of one block of channels: the last rows of the source that a row of the result reads.
+/// Largest number of packed rows: those under [`MAX_ROWS`] rows of a result, with a stride of 2.
+const MAX_PLACES: usize = 3 * MAX_ROWS;
+
+/// The packed rows of one block of channels: the last rows of the source that some rows of the result read.
 pub struct PackedRows<'a, T> {
     blocks: Blocks,
     size: RowSize,
     /// Packed rows, one after another.
     pub values: &'a mut [T],
     /// The row in each place: its number over all images.
-    rows: [Option<usize>; MAX_ROWS],
+    rows: [Option<usize>; MAX_PLACES],
 }
 
 impl<'a, T: Real> PackedRows<'a, T> {
-    /// Returns memory without any row. `values` has room for as many rows as the kernel.
+    /// Returns memory without any row. `values` has room for all rows that a kernel reads
+    /// together.
     pub fn new(blocks: Blocks, size: RowSize, values: &'a mut [T]) -> Self {
-        Self { blocks, size, values, rows: [None; MAX_ROWS] }
+        Self { blocks, size, values, rows: [None; MAX_PLACES] }
     }
 
     /// Packs a row for a block, unless it is packed already. Returns the index of its first element in `values`. `row`

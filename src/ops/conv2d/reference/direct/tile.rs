@@ -69,20 +69,35 @@ impl<T: Real, const TAPS: usize, const STRIDE: usize> WithSimd for Narrow<'_, T,
                         }
                     }
                 }
-                for (pixel, &sum) in sums.iter().enumerate().take(n_pixels - first) {
-                    let y = &mut y[(first + pixel) * y_step..];
-                    if n_channels == LANES {
-                        T::vectors_mut::<S>(&mut y[..LANES])[vector] = sum;
-                    } else {
-                        let mut lanes = [T::ZERO; LANES];
-                        T::vectors_mut::<S>(&mut lanes)[vector] = sum;
-                        let these = vector * width..n_channels.min((vector + 1) * width);
-                        these.for_each(|lane| y[lane] = lanes[lane]);
+                // An index that is not constant would keep the sums out of the registers.
+                for pixel in 0..PIXELS {
+                    if first + pixel < n_pixels {
+                        let y = &mut y[(first + pixel) * y_step..];
+                        store_lanes::<T, S>(vector, n_channels, sums[pixel], y);
                     }
                 }
             }
         }
     }
+}
+
+/// Writes vector number `vector` of the lanes of a pixel, as far as the pixel has channels.
+#[inline(always)]
+fn store_lanes<T: Real, S: Simd>(
+    vector: usize,
+    n_channels: usize,
+    sums: T::Vector<S>,
+    y: &mut [T],
+) {
+    if n_channels == LANES {
+        T::vectors_mut::<S>(&mut y[..LANES])[vector] = sums;
+        return;
+    }
+    let width = LANES / vectors_of_lanes::<T, S>();
+    let mut lanes = [T::ZERO; LANES];
+    T::vectors_mut::<S>(&mut lanes)[vector] = sums;
+    let these = vector * width..n_channels.min((vector + 1) * width);
+    these.for_each(|lane| y[lane] = lanes[lane]);
 }
 
 /// A row of wide groups: all channels of the block are sums over the same elements of x. A run is contiguous in the
@@ -126,39 +141,43 @@ fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: u
                     }
                 }
             }
-            for (pixel, sums) in sums.iter().enumerate().take(n_pixels - first) {
-                let y = &mut y[(first + pixel) * y_step..][..n_channels];
-                T::vectors_mut::<S>(y)[vector..vector + V].copy_from_slice(sums);
+            for pixel in 0..PIXELS {
+                if first + pixel < n_pixels {
+                    let y = &mut y[(first + pixel) * y_step..][..n_channels];
+                    T::vectors_mut::<S>(y)[vector..vector + V].copy_from_slice(&sums[pixel]);
+                }
             }
         }
     }
 }
 
-/// A row's part of the gradient of the weight.
-pub struct WeightRow<'a, T> {
-    /// The packed source, from the first element on that is multiplied with the first pixel.
+/// The part of the gradient of the weight that comes from some rows.
+pub struct WeightRows<'a, T> {
+    /// The packed source.
     pub x: &'a [T],
-    /// The distance of neighbouring planes of a [`NarrowWeight`] in `x`.
-    pub x_plane: usize,
-    /// The distance of neighbouring pixels in `x`.
-    pub x_step: usize,
-    /// The packed gradient of the output, `[n_pixels, n_channels]`.
+    /// The packed gradient of the output, `[rows, n_pixels, n_channels]`.
     pub d_y: &'a [T],
-    /// The sums to which the row's part is added.
-    pub d_weight: &'a mut [T],
-    /// The distance of neighbouring planes of a [`NarrowWeight`] in `d_weight`.
-    pub d_weight_plane: usize,
-    /// The number of elements of x for each pixel of a [`WideWeight`].
-    pub run_len: usize,
-    /// The number of pixels, at least 1.
+    /// For each row: its first element in `x` that is multiplied with the first pixel, and its first element in `d_y`.
+    pub rows: &'a [[usize; 2]],
+    /// The number of pixels of a row.
     pub n_pixels: usize,
     /// The number of channels.
     pub n_channels: usize,
+    /// The distance of neighbouring planes of a [`NarrowWeight`] in `x`.
+    pub x_plane: usize,
+    /// The distance of neighbouring pixels of a [`WideWeight`] in `x`.
+    pub x_step: usize,
+    /// The number of elements of x for each pixel of a [`WideWeight`].
+    pub run_len: usize,
+    /// The sums to which the part is added.
+    pub d_weight: &'a mut [T],
+    /// The distance of neighbouring planes of a [`NarrowWeight`] in `d_weight`.
+    pub d_weight_plane: usize,
 }
 
-/// A row's part of the gradient of the weight for narrow groups: `PLANES` planes, and `TAPS` neighbouring columns.
+/// The rows' part of the gradient of the weight for narrow groups: `PLANES` planes, and `TAPS` neighbouring columns.
 pub struct NarrowWeight<'a, T, const PLANES: usize, const TAPS: usize, const STRIDE: usize>(
-    pub WeightRow<'a, T>,
+    pub WeightRows<'a, T>,
 );
 
 impl<T: Real, const PLANES: usize, const TAPS: usize, const STRIDE: usize> WithSimd
@@ -168,28 +187,32 @@ impl<T: Real, const PLANES: usize, const TAPS: usize, const STRIDE: usize> WithS
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let WeightRow { x, x_plane, d_y, d_weight, d_weight_plane, n_pixels, .. } = self.0;
+        let WeightRows { x, d_y, rows, n_pixels, x_plane, d_weight, d_weight_plane, .. } = self.0;
         let n_vectors = vectors_of_lanes::<T, S>();
         let x_len = ((n_pixels - 1) * STRIDE + TAPS - 1) * n_vectors + 1;
+        let d_weight = T::vectors_mut::<S>(d_weight);
         for vector in 0..n_vectors {
-            let x: [&[T::Vector<S>]; PLANES] =
-                from_fn(|plane| &T::vectors::<S>(&x[plane * x_plane..])[vector..][..x_len]);
-            let d_y = &T::vectors::<S>(d_y)[vector..];
-            let d_weight = T::vectors_mut::<S>(d_weight);
             let at = |plane: usize, tap: usize| {
                 (plane * (d_weight_plane / LANES) + tap) * n_vectors + vector
             };
             let mut sums: [[_; TAPS]; PLANES] =
                 from_fn(|plane| from_fn(|tap| d_weight[at(plane, tap)]));
-            for pixel in 0..n_pixels {
-                let d_y = d_y[pixel * n_vectors];
-                let start = pixel * STRIDE * n_vectors;
-                let x: [&[_]; PLANES] =
-                    from_fn(|plane| &x[plane][start..start + (TAPS - 1) * n_vectors + 1]);
-                for plane in 0..PLANES {
-                    for tap in 0..TAPS {
-                        let x = x[plane][tap * n_vectors];
-                        sums[plane][tap] = T::mul_add(simd, x, d_y, sums[plane][tap]);
+            for &[x_start, d_y_start] in rows {
+                let x: [&[T::Vector<S>]; PLANES] = from_fn(|plane| {
+                    &T::vectors::<S>(&x[x_start + plane * x_plane..])[vector..][..x_len]
+                });
+                let d_y = &T::vectors::<S>(&d_y[d_y_start..])[vector..];
+                let d_y = &d_y[..(n_pixels - 1) * n_vectors + 1];
+                for pixel in 0..n_pixels {
+                    let d_y = d_y[pixel * n_vectors];
+                    let start = pixel * STRIDE * n_vectors;
+                    let x: [&[_]; PLANES] =
+                        from_fn(|plane| &x[plane][start..start + (TAPS - 1) * n_vectors + 1]);
+                    for plane in 0..PLANES {
+                        for tap in 0..TAPS {
+                            let x = x[plane][tap * n_vectors];
+                            sums[plane][tap] = T::mul_add(simd, x, d_y, sums[plane][tap]);
+                        }
                     }
                 }
             }
@@ -202,8 +225,8 @@ impl<T: Real, const PLANES: usize, const TAPS: usize, const STRIDE: usize> WithS
     }
 }
 
-/// A row's part of the gradient of the weight for wide groups.
-pub struct WideWeight<'a, T>(pub WeightRow<'a, T>);
+/// The rows' part of the gradient of the weight for wide groups.
+pub struct WideWeight<'a, T>(pub WeightRows<'a, T>);
 
 impl<T: Real> WithSimd for WideWeight<'_, T> {
     type Output = ();
@@ -223,31 +246,38 @@ impl<T: Real> WithSimd for WideWeight<'_, T> {
 #[inline(always)]
 fn wide_weight<T: Real, S: Simd, const V: usize, const Q: usize>(
     simd: S,
-    row: WeightRow<'_, T>,
+    rows: WeightRows<'_, T>,
     n_vectors: usize,
 ) {
-    let WeightRow { x, x_step, d_y, d_weight, run_len, n_pixels, .. } = row;
+    let WeightRows { x, d_y, rows, n_pixels, n_channels, x_step, run_len, d_weight, .. } = rows;
     let d_weight = &mut T::vectors_mut::<S>(d_weight)[..run_len * n_vectors];
-    let d_y = &T::vectors::<S>(d_y)[..n_pixels * n_vectors];
     for first in (0..run_len).step_by(Q) {
         // The last tile may overlap the one before it. Then the sums that they share are stored once.
         let start = first.min(run_len - Q);
         for vector in (0..n_vectors).step_by(V) {
-            let mut sums: [[_; V]; Q] =
-                from_fn(|q| from_fn(|v| d_weight[(start + q) * n_vectors + vector + v]));
-            for (pixel, d_y) in d_y.chunks_exact(n_vectors).enumerate() {
-                let d_y: &[_; V] = d_y[vector..].first_chunk().expect("V vectors");
-                let x: &[T; Q] = x[pixel * x_step + start..].first_chunk().expect("Q elements");
-                for q in 0..Q {
-                    let x = T::splat(simd, x[q]);
-                    for v in 0..V {
-                        sums[q][v] = T::mul_add(simd, x, d_y[v], sums[q][v]);
+            let at = start * n_vectors + vector;
+            let mut sums: [[_; V]; Q] = from_fn(|q| from_fn(|v| d_weight[at + q * n_vectors + v]));
+            for &[x_start, d_y_start] in rows {
+                let d_y = T::vectors::<S>(&d_y[d_y_start..][..n_pixels * n_channels]);
+                let x = &x[x_start + start..][..(n_pixels - 1) * x_step + Q];
+                for (pixel, d_y) in d_y.chunks_exact(n_vectors).enumerate() {
+                    let d_y: &[_; V] = d_y[vector..].first_chunk().expect("V vectors");
+                    let x: &[T; Q] = x[pixel * x_step..].first_chunk().expect("Q elements");
+                    for q in 0..Q {
+                        let x = T::splat(simd, x[q]);
+                        for v in 0..V {
+                            sums[q][v] = T::mul_add(simd, x, d_y[v], sums[q][v]);
+                        }
                     }
                 }
             }
-            for q in first - start..Q {
-                let at = (start + q) * n_vectors + vector;
-                d_weight[at..at + V].copy_from_slice(&sums[q]);
+            // An index that is not constant would keep the sums out of the registers.
+            for q in 0..Q {
+                if start + q >= first {
+                    for v in 0..V {
+                        d_weight[at + q * n_vectors + v] = sums[q][v];
+                    }
+                }
             }
         }
     }

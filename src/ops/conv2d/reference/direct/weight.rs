@@ -1,17 +1,22 @@
 //! The gradient of the weight.
 
-use super::correlate::row_size;
+use super::correlate::{RUN_TAPS, row_size};
 use super::source::{PackedRows, RowSize, Source};
-use super::tile::{NarrowWeight, WeightRow, WideWeight};
+use super::tile::{NarrowWeight, WeightRows, WideWeight};
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
-use crate::kernel::cpu::simd::widest;
+use crate::kernel::cpu::simd::{SLACK, aligned, widest};
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
+use crate::tape::{Scratch, ScratchSize};
 
 /// Least number of tasks, if there are as many images and blocks.
 const MIN_TASKS: usize = 24;
+/// Largest number of planes of narrow groups whose sums are in registers.
+const MAX_PLANES: usize = 4;
+/// Least number of pixels whose terms are added before the sums are stored, if [`MAX_ROWS`] rows have as many.
+const MIN_PIXELS: usize = 56;
 /// Largest number of images whose terms are added one after another.
 const MAX_IMAGES: usize = 32;
 
@@ -24,6 +29,8 @@ pub struct DirectWeight {
     size: RowSize,
     axes: [Axis; 2],
     images_per_split: usize,
+    /// Number of rows of d_y whose terms are added before the sums are stored.
+    rows: usize,
 }
 
 impl DirectWeight {
@@ -35,7 +42,8 @@ impl DirectWeight {
         let images_per_split = g.n.div_ceil(n_splits).min(MAX_IMAGES);
         let is_small = axes[0].taps <= MAX_ROWS && axes[1].stride <= 2 && g.pool == [1, 1];
         let size = row_size(&axes[1..], g.plane[1]);
-        is_small.then_some(Self { g: *g, blocks, size, axes, images_per_split })
+        let rows = MIN_PIXELS.div_ceil(g.out[1]).min(MAX_ROWS).min(g.out[0]);
+        is_small.then_some(Self { g: *g, blocks, size, axes, images_per_split, rows })
     }
 
     /// Returns the number of elements of a block's part: `[KH, planes, KW, lanes]` of narrow groups, `[KH, KW, from,
@@ -48,22 +56,29 @@ impl DirectWeight {
         self.g.n.div_ceil(self.images_per_split)
     }
 
+    /// Returns the scratch memory: all partial sums, and for each thread the packed rows.
+    pub fn scratch(&self) -> ScratchSize {
+        let (shared, per_thread) = (self.partial_elements(), self.packed_rows());
+        ScratchSize { shared: shared + SLACK, per_thread: per_thread + SLACK }
+    }
+
     /// Returns the number of elements of all partial sums.
-    pub fn partial_elements(&self) -> usize {
+    fn partial_elements(&self) -> usize {
         self.n_splits() * self.blocks.count() * self.block_elements()
     }
 
     fn d_y_elements(&self) -> usize {
-        self.axes[1].count * self.blocks.size
+        self.rows * self.axes[1].count * self.blocks.size
     }
 
-    /// Returns the number of elements of the scratch memory of a thread.
-    pub fn thread_scratch(&self) -> usize {
-        self.axes[0].taps * self.size.n_elements(&self.blocks) + self.d_y_elements()
+    /// Returns the number of elements of the packed rows of x and d_y.
+    fn packed_rows(&self) -> usize {
+        let rows = (self.rows - 1) * self.axes[0].stride + self.axes[0].taps;
+        rows * self.size.n_elements(&self.blocks) + self.d_y_elements()
     }
 
     /// Computes the partial sums of a task: block `task mod blocks` of split `task / blocks`.
-    pub fn partial<T: Real>(
+    fn partial<T: Real>(
         &self,
         x: &[T],
         d_y: &[T],
@@ -74,25 +89,36 @@ impl DirectWeight {
         let g = &self.g;
         let (split, block) = (task / self.blocks.count(), task % self.blocks.count());
         let source = Source { values: x, plane: g.plane, n_channels: g.ci };
-        let (d_y_row, scratch) = scratch[..self.thread_scratch()].split_at_mut(self.d_y_elements());
-        let mut rows = PackedRows::new(self.blocks, self.size, scratch);
+        let scratch = aligned(scratch, self.packed_rows());
+        let (d_y_rows, scratch) = scratch.split_at_mut(self.d_y_elements());
+        let mut packed = PackedRows::new(self.blocks, self.size, scratch);
         partial.fill(T::ZERO);
         let first = split * self.images_per_split;
         for image in first..(first + self.images_per_split).min(g.n) {
-            for oy in 0..g.out[0] {
-                let start = (image * g.out[0] + oy) * g.out[1] * g.co;
-                self.pack_d_y(block, &d_y[start..][..g.out[1] * g.co], d_y_row);
+            for first in (0..g.out[0]).step_by(self.rows) {
+                let n_rows = self.rows.min(g.out[0] - first);
+                let start = (image * g.out[0] + first) * g.out[1] * g.co;
+                let pixels = n_rows * g.out[1];
+                self.pack_d_y(block, &d_y[start..][..pixels * g.co], d_y_rows);
                 for tap in 0..self.axes[0].taps {
-                    let Some(at) = self.axes[0].source(oy, tap, g.plane[0]) else { continue };
-                    let start = rows.pack(source, block, image * g.plane[0] + at);
+                    let mut rows = [[0; 2]; MAX_ROWS];
+                    let mut n = 0;
+                    for row in 0..n_rows {
+                        let source_row = self.axes[0].source(first + row, tap, g.plane[0]);
+                        let Some(at) = source_row else { continue };
+                        let start = packed.pack(source, block, image * g.plane[0] + at);
+                        rows[n] = [start, row * g.out[1] * self.blocks.size];
+                        n += 1;
+                    }
                     let len = self.axes[1].taps * self.blocks.tap();
-                    self.add_row(&rows.values[start..], d_y_row, &mut partial[tap * len..][..len]);
+                    let d_weight = &mut partial[tap * len..][..len];
+                    self.add_rows(packed.values, d_y_rows, &rows[..n], d_weight);
                 }
             }
         }
     }
 
-    /// Copies a block's channels of a row of d_y. The lanes after the last channel are 0.
+    /// Copies a block's channels of some pixels of d_y. The lanes after the last channel are 0.
     fn pack_d_y<T: Real>(&self, block: usize, d_y: &[T], packed: &mut [T]) {
         let channels = self.blocks.channels(block);
         let pixels = packed.chunks_exact_mut(self.blocks.size).zip(d_y.chunks_exact(self.g.co));
@@ -103,51 +129,41 @@ impl DirectWeight {
         }
     }
 
-    /// Adds the part of a row of d_y and a packed row of x.
-    fn add_row<T: Real>(&self, x: &[T], d_y: &[T], d_weight: &mut [T]) {
+    /// Adds the part of some rows of d_y and, for each of them, a packed row of x.
+    fn add_rows<T: Real>(&self, x: &[T], d_y: &[T], rows: &[[usize; 2]], d_weight: &mut [T]) {
         let (blocks, columns) = (&self.blocks, &self.axes[1]);
-        let n_lanes = blocks.size;
-        let row = |plane: usize, tap: usize| {
-            let x = &x[(plane * self.size.columns + tap) * self.size.column(blocks)..];
-            let start = (plane * columns.taps + tap) * n_lanes;
-            (x, start)
+        let n_channels = blocks.size;
+        // The parts of narrow groups: some planes, and some neighbouring columns of the kernel.
+        let (n_planes, n_taps) = match blocks.is_narrow {
+            true => {
+                (blocks.from.min(MAX_PLANES), if columns.taps == RUN_TAPS { RUN_TAPS } else { 1 })
+            }
+            false => (blocks.from, columns.taps),
         };
-        if !blocks.is_narrow {
-            return widest(WideWeight(WeightRow {
-                x,
-                x_plane: 0,
-                x_step: columns.stride * blocks.from,
-                d_y,
-                d_weight,
-                d_weight_plane: 0,
-                run_len: columns.taps * blocks.from,
-                n_pixels: columns.count,
-                n_channels: n_lanes,
-            }));
-        }
-        let n_planes = blocks.from.min(4);
-        let n_taps = if columns.taps == 3 { 3 } else { 1 };
         for plane in (0..blocks.from).step_by(n_planes) {
             for tap in (0..columns.taps).step_by(n_taps) {
-                let (x, start) = row(plane, tap);
-                let row = WeightRow {
-                    x,
-                    x_plane: self.size.columns * n_lanes,
-                    x_step: columns.stride * n_lanes,
+                let rows = WeightRows {
+                    x: &x[(plane * self.size.columns + tap) * self.size.column(blocks)..],
                     d_y,
-                    d_weight: &mut d_weight[start..],
-                    d_weight_plane: columns.taps * n_lanes,
-                    run_len: 0,
+                    rows,
                     n_pixels: columns.count,
-                    n_channels: n_lanes,
+                    n_channels,
+                    x_plane: self.size.columns * n_channels,
+                    x_step: columns.stride * blocks.from,
+                    run_len: columns.taps * blocks.from,
+                    d_weight: &mut d_weight[(plane * columns.taps + tap) * n_channels..],
+                    d_weight_plane: columns.taps * n_channels,
                 };
-                add_narrow([n_planes, n_taps, columns.stride], row);
+                match blocks.is_narrow {
+                    true => add_narrow([n_planes, n_taps, columns.stride], rows),
+                    false => widest(WideWeight(rows)),
+                }
             }
         }
     }
 
     /// Adds the partial sums of all splits, in their order, for some rows of the gradient `[KH, KW, Ci/groups, Co]`.
-    pub fn sum_partials<T: Real>(&self, partials: &[T], first_row: usize, d_weight: &mut [T]) {
+    fn sum_partials<T: Real>(&self, partials: &[T], first_row: usize, d_weight: &mut [T]) {
         let (g, blocks) = (&self.g, &self.blocks);
         let [_, kernel_w] = g.window.size;
         let split = blocks.count() * self.block_elements();
@@ -171,15 +187,9 @@ impl DirectWeight {
     }
 
     /// Computes the gradient.
-    pub fn run<T: Real>(
-        &self,
-        x: &[T],
-        d_y: &[T],
-        d_weight: &mut [T],
-        scratch: crate::tape::Scratch<'_, T>,
-    ) {
+    pub fn run<T: Real>(&self, x: &[T], d_y: &[T], d_weight: &mut [T], scratch: Scratch<'_, T>) {
         let threads = scratch.threads;
-        let partials = &mut scratch.shared[..self.partial_elements()];
+        let partials = aligned(scratch.shared, self.partial_elements());
         for_each_chunk(partials, self.block_elements(), &|task, partial| {
             threads.with(|scratch| self.partial(x, d_y, task, partial, scratch));
         });
@@ -193,20 +203,20 @@ impl DirectWeight {
 }
 
 /// Runs the kernel for these numbers of planes and taps, and this stride.
-fn add_narrow<T: Real>(sizes: [usize; 3], row: WeightRow<'_, T>) {
+fn add_narrow<T: Real>(sizes: [usize; 3], rows: WeightRows<'_, T>) {
     match sizes {
-        [1, 3, 1] => widest(NarrowWeight::<T, 1, 3, 1>(row)),
-        [2, 3, 1] => widest(NarrowWeight::<T, 2, 3, 1>(row)),
-        [4, 3, 1] => widest(NarrowWeight::<T, 4, 3, 1>(row)),
-        [1, 3, 2] => widest(NarrowWeight::<T, 1, 3, 2>(row)),
-        [2, 3, 2] => widest(NarrowWeight::<T, 2, 3, 2>(row)),
-        [4, 3, 2] => widest(NarrowWeight::<T, 4, 3, 2>(row)),
-        [1, 1, 1] => widest(NarrowWeight::<T, 1, 1, 1>(row)),
-        [2, 1, 1] => widest(NarrowWeight::<T, 2, 1, 1>(row)),
-        [4, 1, 1] => widest(NarrowWeight::<T, 4, 1, 1>(row)),
-        [1, 1, 2] => widest(NarrowWeight::<T, 1, 1, 2>(row)),
-        [2, 1, 2] => widest(NarrowWeight::<T, 2, 1, 2>(row)),
-        [4, 1, 2] => widest(NarrowWeight::<T, 4, 1, 2>(row)),
+        [1, 3, 1] => widest(NarrowWeight::<T, 1, 3, 1>(rows)),
+        [2, 3, 1] => widest(NarrowWeight::<T, 2, 3, 1>(rows)),
+        [4, 3, 1] => widest(NarrowWeight::<T, 4, 3, 1>(rows)),
+        [1, 3, 2] => widest(NarrowWeight::<T, 1, 3, 2>(rows)),
+        [2, 3, 2] => widest(NarrowWeight::<T, 2, 3, 2>(rows)),
+        [4, 3, 2] => widest(NarrowWeight::<T, 4, 3, 2>(rows)),
+        [1, 1, 1] => widest(NarrowWeight::<T, 1, 1, 1>(rows)),
+        [2, 1, 1] => widest(NarrowWeight::<T, 2, 1, 1>(rows)),
+        [4, 1, 1] => widest(NarrowWeight::<T, 4, 1, 1>(rows)),
+        [1, 1, 2] => widest(NarrowWeight::<T, 1, 1, 2>(rows)),
+        [2, 1, 2] => widest(NarrowWeight::<T, 2, 1, 2>(rows)),
+        [4, 1, 2] => widest(NarrowWeight::<T, 4, 1, 2>(rows)),
         _ => unreachable!("planes, taps and stride {sizes:?}"),
     }
 }
