@@ -277,8 +277,10 @@ fn cases() -> Vec<Case> {
         case([2, 9, 8, 24], 24, grouped(6, 2), true, None),
         case([1, 7, 9, 32], 32, grouped(4, 1), false, None),
         case([1, 9, 7, 32], 32, grouped(2, 2), false, None),
-        norm_case([2, 16, 8, 32], 32, grouped(8, 1), false, false),
-        // A stem of few channels, kernels of 1x1, of one row and of one column.
+        // A stem of few channels, also with mean and M2, of whole partitions and of others; kernels of 1x1, of one row
+        // and of one column.
+        norm_case([2, 4, 64, 3], 16, same, false, false),
+        norm_case([2, 7, 9, 3], 16, same, true, false),
         case([1, 13, 15, 3], 32, Conv2d::square(7, 2, 3), true, None),
         case([2, 5, 6, 20], 12, Conv2d::square(1, 1, 0), true, None),
         case([1, 6, 9, 5], 6, Conv2d { window: row, groups: 1 }, false, None),
