@@ -13,7 +13,9 @@
 //! [`channel_sum`](super::channel_sum). [`product`] and [`narrow`] choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders:
 //! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
+mod correlation;
 pub mod d_input;
+
 mod d_output;
 pub mod d_weight;
 pub mod forward;
@@ -269,6 +271,8 @@ fn cases() -> Vec<Case> {
     let same = Conv2d::square(3, 1, 1);
     let grouped = |groups, stride| Conv2d { groups, ..Conv2d::square(3, stride, 1) };
     let uneven = Window { size: [3, 2], stride: [2, 1], padding: [0, 1] };
+    let row = Window { size: [1, 7], stride: [1, 1], padding: [0, 3] };
+    let column = Window { size: [7, 1], stride: [1, 1], padding: [3, 0] };
     vec![
         case([2, 6, 7, 3], 8, same, false, None),
         case([3, 5, 6, 8], 20, same, true, None),
@@ -298,6 +302,21 @@ fn cases() -> Vec<Case> {
         norm_case([3, 10, 2, 3], 133, same, false, true),
         // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),
+        // Groups of 1, 2, 4, 8 and 16 channels, with more and fewer channels than the CPU device has lanes.
+        case([2, 6, 7, 20], 20, grouped(20, 1), true, None),
+        case([2, 7, 6, 6], 6, Conv2d { groups: 6, ..Conv2d::square(5, 2, 2) }, false, None),
+        case([1, 9, 7, 24], 24, grouped(12, 1), false, None),
+        case([2, 9, 8, 24], 24, grouped(6, 2), true, None),
+        case([1, 7, 9, 32], 32, grouped(4, 1), false, None),
+        case([1, 9, 7, 32], 32, grouped(2, 2), false, None),
+        // A stem of few channels, also with mean and M2, of whole partitions and of others; kernels of 1x1, of one row
+        // and of one column.
+        norm_case([2, 4, 64, 3], 16, same, false, false),
+        norm_case([2, 7, 9, 3], 16, same, true, false),
+        case([1, 13, 15, 3], 32, Conv2d::square(7, 2, 3), true, None),
+        case([2, 5, 6, 20], 12, Conv2d::square(1, 1, 0), true, None),
+        case([1, 6, 9, 5], 6, Conv2d { window: row, groups: 1 }, false, None),
+        case([1, 9, 6, 5], 6, Conv2d { window: column, groups: 1 }, false, None),
     ]
     .into_iter()
     .chain(family_cases())
