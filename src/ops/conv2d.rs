@@ -21,6 +21,7 @@ pub mod im2col;
 mod mean_m2;
 mod product;
 mod reference;
+pub mod winograd;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
@@ -63,7 +64,13 @@ pub fn conv2d(
     bias: Option<ValueId>,
     conv: Conv2d,
 ) -> ValueId {
-    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, mean_m2: false };
+    let op = Conv2dForward {
+        conv,
+        has_bias: bias.is_some(),
+        pool: None,
+        mean_m2: false,
+        winograd: false,
+    };
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(op, &inputs)
 }
@@ -223,7 +230,8 @@ fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> 
         }
         vec![batch_norm(tape, y, gamma, beta, 1e-5).y]
     });
-    case = case.fused(1 + usize::from(pool));
+    let winograd = winograd::fits(&conv, &inputs[1].shape);
+    case = case.fused(1 + usize::from(pool) + usize::from(winograd));
     let mut inputs = inputs.into_iter();
     case.inputs.extend(inputs.by_ref().take(2));
     case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
