@@ -209,11 +209,10 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
             Some(size) => vec![max_pool2d(tape, y, Window::square(size, size, 0))],
         }
     });
-    let case = case.fused(pool.map_or(0, |_| 1)).real("x", &x, Fill::Normal).real(
-        "weight",
-        &[kernel_h, kernel_w, ci_per_group, co],
-        Fill::Normal,
-    );
+    let weight = [kernel_h, kernel_w, ci_per_group, co];
+    let n_fused = usize::from(pool.is_some()) + usize::from(winograd::fits(&conv, &weight));
+    let case =
+        case.fused(n_fused).real("x", &x, Fill::Normal).real("weight", &weight, Fill::Normal);
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
@@ -274,6 +273,15 @@ fn cases() -> Vec<Case> {
         norm_case([3, 10, 2, 3], 133, same, false, true),
         // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),
+        // Winograd's algorithm: odd sizes and channels, other paddings, pools, and mean and M2 of whole tasks or not.
+        case([2, 13, 11, 17], 19, same, true, None),
+        case([2, 13, 12, 16], 17, Conv2d::square(3, 1, 0), false, None),
+        case([2, 11, 10, 19], 16, Conv2d::square(3, 1, 2), true, None),
+        case([2, 16, 12, 16], 33, same, false, Some(2)),
+        case([3, 11, 13, 20], 16, same, false, Some(2)),
+        norm_case([3, 16, 16, 16], 18, same, true, false),
+        norm_case([3, 16, 16, 16], 18, same, false, true),
+        norm_case([3, 9, 11, 16], 17, same, false, false),
     ]
 }
 

@@ -5,3 +5,4 @@ mod d_input;
 mod d_weight;
 mod forward;
 mod pooled;
+mod winograd;

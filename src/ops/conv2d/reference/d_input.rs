@@ -4,16 +4,21 @@
 use std::ops::Range;
 
 use super::pooled::{unpool, unpooled_elements};
+use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::im2col::{self, PatchBlock};
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dDInput, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
 impl Reference for Conv2dDInput {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::scratch(&g);
+        }
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
         let patches = im2col::block_rows(&g) * im2col::n_columns(&g);
         ScratchSize { shared: io.input(0).n_elements(), per_thread: unpooled + patches }
@@ -21,6 +26,9 @@ impl Reference for Conv2dDInput {
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::run(&g, args);
+        }
         let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_x = args.outputs[0].real();

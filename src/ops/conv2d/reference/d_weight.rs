@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use super::pooled::{unpool, unpooled_elements};
+use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::im2col::{self, PatchBlock};
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dDWeight, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
@@ -44,6 +46,9 @@ impl SplitK {
 impl Reference for Conv2dDWeight {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_weight::scratch(&g);
+        }
         let split_k = SplitK::new(&g);
         let patches = im2col::block_rows(&g) * split_k.positions_per_task * g.ci_per_group();
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
@@ -53,6 +58,9 @@ impl Reference for Conv2dDWeight {
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_weight::run(&g, args);
+        }
         let (x, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_weight = args.outputs[0].real();
