@@ -24,6 +24,7 @@ mod mean_m2;
 mod narrow;
 mod product;
 mod reference;
+pub mod winograd;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
@@ -66,7 +67,13 @@ pub fn conv2d(
     bias: Option<ValueId>,
     conv: Conv2d,
 ) -> ValueId {
-    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, mean_m2: false };
+    let op = Conv2dForward {
+        conv,
+        has_bias: bias.is_some(),
+        pool: None,
+        mean_m2: false,
+        winograd: false,
+    };
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(op, &inputs)
 }
@@ -236,11 +243,10 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
             Some(size) => vec![max_pool2d(tape, y, Window::square(size, size, 0))],
         }
     });
-    let case = case.fused(pool.map_or(0, |_| 1)).real("x", &x, Fill::Normal).real(
-        "weight",
-        &[kernel_h, kernel_w, ci_per_group, co],
-        Fill::Normal,
-    );
+    let weight = [kernel_h, kernel_w, ci_per_group, co];
+    let n_fused = usize::from(pool.is_some()) + usize::from(winograd::fits(&conv, &weight));
+    let case =
+        case.fused(n_fused).real("x", &x, Fill::Normal).real("weight", &weight, Fill::Normal);
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
@@ -257,7 +263,8 @@ fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> 
         }
         vec![batch_norm(tape, y, gamma, beta, 1e-5).y]
     });
-    case = case.fused(1 + usize::from(pool));
+    let winograd = winograd::fits(&conv, &inputs[1].shape);
+    case = case.fused(1 + usize::from(pool) + usize::from(winograd));
     let mut inputs = inputs.into_iter();
     case.inputs.extend(inputs.by_ref().take(2));
     case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
@@ -317,6 +324,15 @@ fn cases() -> Vec<Case> {
         case([2, 5, 6, 20], 12, Conv2d::square(1, 1, 0), true, None),
         case([1, 6, 9, 5], 6, Conv2d { window: row, groups: 1 }, false, None),
         case([1, 9, 6, 5], 6, Conv2d { window: column, groups: 1 }, false, None),
+        // Winograd's algorithm: odd sizes and channels, other paddings, pools, and mean and M2 of whole tasks or not.
+        case([2, 13, 11, 17], 19, same, true, None),
+        case([2, 13, 12, 16], 17, Conv2d::square(3, 1, 0), false, None),
+        case([2, 11, 10, 19], 16, Conv2d::square(3, 1, 2), true, None),
+        case([2, 16, 12, 16], 33, same, false, Some(2)),
+        case([3, 11, 13, 20], 16, same, false, Some(2)),
+        norm_case([3, 16, 16, 16], 18, same, true, false),
+        norm_case([3, 16, 16, 16], 18, same, false, true),
+        norm_case([3, 9, 11, 16], 17, same, false, false),
     ]
     .into_iter()
     .chain(family_cases())

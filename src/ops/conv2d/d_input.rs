@@ -3,7 +3,7 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
-use super::{Conv2d, ConvGeometry};
+use super::{Conv2d, ConvGeometry, winograd};
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
@@ -17,6 +17,8 @@ pub struct Conv2dDInput {
     pub pool: Option<[usize; 2]>,
     /// The shape of x, `[N, H, W, Ci]`.
     pub x_shape: [usize; 4],
+    /// True if the device may use Winograd's algorithm, as in the forward pass.
+    pub winograd: bool,
 }
 
 impl Conv2dDInput {
@@ -34,7 +36,7 @@ impl Op for Conv2dDInput {
     }
 
     fn attributes(&self) -> String {
-        ConvGeometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool) + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {

@@ -3,7 +3,7 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{channel_lanes, max_sharing, square, with_lanes};
-use super::{Conv2d, ConvGeometry, by_fours};
+use super::{Conv2d, ConvGeometry, by_fours, winograd};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
@@ -18,6 +18,8 @@ pub struct Conv2dDWeight {
     pub pool: Option<[usize; 2]>,
     /// The shape of the weight, `[KH, KW, Ci/groups, Co]`.
     pub weight_shape: [usize; 4],
+    /// True if the device may use Winograd's algorithm, as in the forward pass.
+    pub winograd: bool,
 }
 
 /// Number of tiles of 128 x 128 results, over all splits, that keeps a large GPU busy.
@@ -50,7 +52,7 @@ impl Op for Conv2dDWeight {
     }
 
     fn attributes(&self) -> String {
-        ConvGeometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool) + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {

@@ -2,7 +2,7 @@
 
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
-use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours};
+use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
@@ -24,6 +24,9 @@ pub struct Conv2dForward {
     /// True if the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`. The fusion
     /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm) sets this field.
     pub mean_m2: bool,
+    /// True if the device may use Winograd's algorithm. The fusion [`winograd`](crate::passes::fuse::winograd) sets this
+    /// field.
+    pub winograd: bool,
 }
 
 impl Conv2dForward {
@@ -50,7 +53,9 @@ impl Op for Conv2dForward {
 
     fn attributes(&self) -> String {
         let mean_m2 = if self.mean_m2 { ", mean_m2" } else { "" };
-        ConvGeometry::attributes(&self.conv, self.pool) + mean_m2
+        ConvGeometry::attributes(&self.conv, self.pool)
+            + mean_m2
+            + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -84,15 +89,15 @@ impl Op for Conv2dForward {
         let d_y = d_outputs[0].expect("y has a gradient");
         let (x, weight) = (node.inputs[0], node.inputs[1]);
         let index = self.pool.map(|_| node.outputs[1]);
-        let (conv, pool) = (self.conv, self.pool);
+        let Self { conv, pool, winograd, .. } = *self;
         let with = |inputs: [ValueId; 2]| inputs.into_iter().chain(index).collect::<Vec<_>>();
         let d_x = tape.value(x).requires_grad.then(|| {
             let x_shape = tape.shape(x).try_into().expect("x has four axes");
-            tape.push_one(Conv2dDInput { conv, pool, x_shape }, &with([weight, d_y]))
+            tape.push_one(Conv2dDInput { conv, pool, x_shape, winograd }, &with([weight, d_y]))
         });
         let d_weight = tape.value(weight).requires_grad.then(|| {
             let weight_shape = tape.shape(weight).try_into().expect("weight has four axes");
-            tape.push_one(Conv2dDWeight { conv, pool, weight_shape }, &with([x, d_y]))
+            tape.push_one(Conv2dDWeight { conv, pool, weight_shape, winograd }, &with([x, d_y]))
         });
         let mut d_inputs = vec![d_x, d_weight];
         if self.has_bias {

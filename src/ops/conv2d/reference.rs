@@ -7,3 +7,4 @@ mod direct;
 mod forward;
 mod pooled;
 mod product;
+mod winograd;

@@ -6,17 +6,22 @@ use std::ops::Range;
 use super::direct::Direct;
 use super::pooled::{unpool, unpooled_elements};
 use super::product::multiply;
+use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::Matrix;
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::correlation::Axis;
 use crate::ops::conv2d::im2col::{self, Patches};
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dDInput, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, Scratch, ScratchSize, ThreadScratch};
 
 impl Reference for Conv2dDInput {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::scratch(&g);
+        }
         if let Some(direct) = Direct::d_input(&g) {
             return direct.scratch();
         }
@@ -31,6 +36,9 @@ impl Reference for Conv2dDInput {
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::run(&g, args);
+        }
         let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_x = args.outputs[0].real();

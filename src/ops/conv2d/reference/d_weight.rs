@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use super::direct::DirectWeight;
 use super::pooled::{unpool, unpooled_elements};
+use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::im2col::{self, PatchBlock, Patches};
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dDWeight, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, Scratch, ScratchSize};
 
@@ -71,6 +73,9 @@ fn divides_channels(g: &ConvGeometry) -> bool {
 impl Reference for Conv2dDWeight {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_weight::scratch(&g);
+        }
         if let Some(direct) = DirectWeight::new(&g) {
             return direct.scratch();
         }
@@ -84,6 +89,9 @@ impl Reference for Conv2dDWeight {
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_weight::run(&g, args);
+        }
         let (x, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_weight = args.outputs[0].real();

@@ -3,6 +3,7 @@
 use super::direct::Direct;
 use super::pooled::pool_images;
 use super::product::multiply;
+use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::Matrix;
 use crate::kernel::cpu::parallel::{
@@ -10,6 +11,7 @@ use crate::kernel::cpu::parallel::{
 };
 use crate::ops::conv2d::im2col::{self, Patches};
 use crate::ops::conv2d::mean_m2::PARTITION_ROWS;
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dForward, ConvGeometry};
 use crate::ops::mean_m2;
 use crate::tape::{Args, NodeIo, Reference, Scratch, ScratchSize, SliceMut, ThreadScratch};
@@ -25,6 +27,9 @@ fn unpooled_elements(g: &ConvGeometry) -> usize {
 impl Reference for Conv2dForward {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io);
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::forward::scratch(&g);
+        }
         if let Some(direct) = Direct::forward(&g) {
             return direct.scratch();
         }
@@ -36,6 +41,9 @@ impl Reference for Conv2dForward {
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(&args.io);
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::forward::run(&g, self.has_bias, args);
+        }
         let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
         let Scratch { shared, threads } = args.scratch;
         let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
@@ -168,12 +176,12 @@ fn convolve_and_pool<T: Real>(
 }
 
 /// Returns the number of elements of mean and M2 of the partitions of a block of `n_pixels` pixels of the output.
-fn mean_m2_elements(g: &ConvGeometry, n_pixels: usize) -> usize {
+pub(super) fn mean_m2_elements(g: &ConvGeometry, n_pixels: usize) -> usize {
     n_pixels / g.partitions().rows_each * 2 * g.co
 }
 
 /// Computes mean and M2 of the partitions of a block of the output, while the block is in the cache.
-fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut [T]) {
+pub(super) fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut [T]) {
     let partitions = y.chunks(g.partitions().rows_each * g.co);
     let with_results = partitions.zip(mean_m2.chunks_mut(2 * g.co));
     with_results.for_each(|(rows, mean_m2)| mean_m2::of_rows(rows, mean_m2));
