@@ -62,6 +62,16 @@ impl Images {
         (x, labels.collect())
     }
 
+    /// Returns the numbers of all images of `split` in batches of `n`, at most their number, and how many images of each
+    /// batch count: the last batch is filled with the first images.
+    pub fn batches(split: &Split, n: usize) -> impl Iterator<Item = (Vec<u32>, usize)> + use<> {
+        let n_images = split.len();
+        (0..n_images).step_by(n).map(move |start| {
+            let numbers = (start..start + n).map(|ix| (ix % n_images) as u32);
+            (numbers.collect(), n.min(n_images - start))
+        })
+    }
+
     /// Returns the bytes of normalised pixels, `[..., C]`, as red, green and blue, `[..., 3]`. Pixels of one channel are grey.
     pub fn bytes(&self, x: &[f32]) -> Vec<u8> {
         let channels = self.size().channels;

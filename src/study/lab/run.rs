@@ -20,7 +20,7 @@ use wgrad::train::console::duration;
 use super::context::{Lab, Settings, Stopped, Study};
 use super::page::Finding;
 use super::progress::ProgressLine;
-use super::{Images, Page, Record, lesson};
+use super::{Images, Page, RULE, Record, lesson};
 
 /// The name of the page of a study.
 pub const PAGE: &str = "study.html";
@@ -213,7 +213,9 @@ fn html_of(lab: &Lab<'_>, page: &Page) -> String {
         }
     };
     let findings: String = page.findings().iter().map(finding).collect();
-    out.section("Meaning", format!("<div class=\"text\">{findings}</div>\n{}", part("Meaning")));
+    let rule = if findings.is_empty() { String::new() } else { html::note(RULE) };
+    let text = format!("<div class=\"text\">{findings}</div>\n{rule}{}", part("Meaning"));
+    out.section("Meaning", text);
     out.section("Limits", part("Limits"));
     out.section("Try it", part("Try it"));
     let facts = [

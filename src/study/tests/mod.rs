@@ -15,6 +15,7 @@ mod add_or_concat;
 mod augmentation;
 mod batch_norm;
 mod bottleneck;
+mod degradation;
 mod euler;
 mod identity;
 mod lesion;

@@ -3,7 +3,7 @@
 use wgrad::data::batches;
 use wgrad::tape::Mode;
 
-use crate::study::lab::{Lab, Probe, Trained, value_of};
+use crate::study::lab::{Images, Lab, Probe, Trained, value_of};
 
 /// The number of images in a step that computes the output of a layer.
 const BATCH_SIZE: usize = 100;
@@ -79,11 +79,12 @@ fn image_moments(lab: &Lab<'_>, trained: &Trained, layer: &str) -> anyhow::Resul
     })?;
     probe.set_weights(&trained.weights)?;
     let mut all = Vec::new();
-    for numbers in batches::whole_batches(&order, n) {
+    for (places, n_own) in Images::batches(test, n) {
         lab.check_stop()?;
-        let (x, labels) = lab.images.arrays(test, numbers);
+        let numbers: Vec<u32> = places.iter().map(|&place| order[place as usize]).collect();
+        let (x, labels) = lab.images.arrays(test, &numbers);
         let values = &probe.run(&x, &labels)?[0];
-        for image in values.chunks(values.len() / n) {
+        for image in values.chunks(values.len() / n).take(n_own) {
             let mut sums = vec![[0.0; 2]; n_channels];
             for (ix, &value) in image.iter().enumerate() {
                 let value = f64::from(value);

@@ -11,28 +11,28 @@ use crate::study::lab::{Lab, Stopped, Trained};
 /// The blocks of a stage: the number of the block that gives the weights, and a factor for its residual branch.
 pub type Blocks = Vec<(Option<usize>, f32)>;
 
-impl Trained {
-    /// Returns the number of blocks in each of the three stages.
-    ///
-    /// # Errors
-    /// If the network is not one of `resnetN` with N = 6n + 2.
-    pub fn n_blocks(&self) -> anyhow::Result<usize> {
-        let name = self.network.network.name();
-        match Residual::find(name) {
-            Some((Order::After, n_blocks)) => Ok(n_blocks),
-            _ => bail!("{name}: not resnetN with N = 6n + 2; give weights of such a network"),
-        }
+/// Returns the number of blocks in each of the three stages of a network.
+///
+/// # Errors
+/// If the network is not one of `resnetN` with N = 6n + 2.
+pub fn n_blocks(network: NetworkConfig) -> anyhow::Result<usize> {
+    let name = network.network.name();
+    match Residual::find(name) {
+        Some((Order::After, n_blocks)) => Ok(n_blocks),
+        _ => bail!("network {name}: not resnetN with N = 6n + 2; choose one, such as resnet20"),
     }
+}
 
+impl Trained {
     /// Returns a network with stem and head of this one, and with these blocks in each stage: the number of a block in
     /// the same stage of this network, which gives the weights, and a factor for the output of the residual branch. With
     /// the number none, a block has new weights of the lab's seed. The stages 2 and 3 begin with block 0, which changes
     /// the shape.
     ///
     /// # Errors
-    /// As for [`Trained::n_blocks`].
+    /// As for [`n_blocks`].
     pub fn with_blocks(&mut self, lab: &Lab<'_>, stages: &[Blocks; 3]) -> anyhow::Result<Self> {
-        self.n_blocks()?;
+        n_blocks(self.network)?;
         let name = self.network.network.name();
         let network = resnet_cifar::named(name).expect("a residual network for CIFAR");
         let depths: Vec<usize> = stages.iter().map(Vec::len).collect();

@@ -1,5 +1,7 @@
 //! The effective receptive field of a unit: the pixels to which its value is sensitive (Luo et al. 2016).
 
+use std::ops::Range;
+
 use wgrad::nn::Weights;
 use wgrad::nn::layers::{self, Conv, Init};
 use wgrad::ops::philox::philox;
@@ -18,6 +20,8 @@ pub struct Sensitivity {
     /// The mean of the absolute gradient over images, summed over the channels of a pixel, and divided by that of the most
     /// sensitive pixel: `[H, W]`.
     pub map: Vec<f64>,
+    /// The squared gradient of each pixel, summed over images and channels: `[H, W]`.
+    squares: Vec<f64>,
     /// The rows and columns of the map.
     plane: [usize; 2],
 }
@@ -89,26 +93,48 @@ impl Sensitivity {
 
     /// Returns the sensitivity from the gradient with respect to images of the shape `[N, H, W, C]`.
     pub fn of(gradient: &[f32], [_, h, w, channels]: [usize; 4]) -> Self {
-        let mut map = vec![0.0; h * w];
+        let (mut map, mut squares) = (vec![0.0; h * w], vec![0.0; h * w]);
         for image in gradient.chunks_exact(h * w * channels) {
-            for (sum, pixel) in map.iter_mut().zip(image.chunks_exact(channels)) {
-                *sum += pixel.iter().map(|d| f64::from(d.abs())).sum::<f64>();
+            for (at, pixel) in image.chunks_exact(channels).enumerate() {
+                map[at] += pixel.iter().map(|d| f64::from(d.abs())).sum::<f64>();
+                squares[at] += pixel.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
             }
         }
         let largest = map.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         map.iter_mut().for_each(|value| *value /= largest);
-        Self { map, plane: [h, w] }
+        Self { map, squares, plane: [h, w] }
     }
 
-    /// Returns the part of the map in a field, with three digits. Rows and columns beyond the plane are left out.
-    pub fn within(&self, field: Field) -> Vec<f64> {
-        let [rows, columns] = [0, 1].map(|axis| {
+    /// Returns the rows and the columns of the plane that are in a field.
+    fn part(&self, field: Field) -> [Range<usize>; 2] {
+        [0, 1].map(|axis| {
             let end = self.plane[axis] as i64 - 1;
             let [first, last] = field[axis].map(|at| at.clamp(0, end) as usize);
             first..last + 1
-        });
+        })
+    }
+
+    /// Returns the part of the map in a field: its number of columns, and its numbers with three digits. Rows and columns
+    /// beyond the plane are left out.
+    pub fn within(&self, field: Field) -> Vec<f64> {
+        let [rows, columns] = self.part(field);
+        let width = columns.len() as f64;
         let cells = rows.flat_map(|row| columns.clone().map(move |c| row * self.plane[1] + c));
-        cells.map(|at| (1000.0 * self.map[at]).round() / 1000.0).collect()
+        let numbers = cells.map(|at| (1000.0 * self.map[at]).round() / 1000.0);
+        [width].into_iter().chain(numbers).collect()
+    }
+
+    /// Returns the share of the squared gradient that the middle of a field has: the rows and columns that are nearer to
+    /// its middle than to its ends. They are a quarter of its pixels.
+    pub fn share_in_middle(&self, field: Field) -> f64 {
+        let middle = field.map(|[first, last]| {
+            let quarter = (last - first + 1) / 4;
+            [first + quarter, last - quarter]
+        });
+        let [rows, columns] = self.part(middle);
+        let cells = rows.flat_map(|row| columns.clone().map(move |c| row * self.plane[1] + c));
+        let inside: f64 = cells.map(|at| self.squares[at]).sum();
+        inside / self.squares.iter().sum::<f64>().max(f64::MIN_POSITIVE)
     }
 
     /// Returns the side of a square with as many pixels as the effective field.

@@ -105,13 +105,6 @@ pub fn in_digits(Spread { mean, low, high }: Spread) -> String {
     format!("{} ({} to {})", digits(mean), digits(low), digits(high))
 }
 
-/// Returns the spread of the absolute logarithms of ratios. It is 0 for ratios of 1, and the same for 2 and for 1/2.
-pub fn change(ratio: Spread) -> Spread {
-    let [mean, low, high] = [ratio.mean, ratio.low, ratio.high].map(f64::ln);
-    let nearest = if low <= 0.0 && high >= 0.0 { 0.0 } else { low.abs().min(high.abs()) };
-    Spread { mean: mean.abs(), low: nearest, high: low.abs().max(high.abs()) }
-}
-
 /// Returns the slope of the straight line that fits points `(x, y)` best.
 pub fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
@@ -124,17 +117,6 @@ pub fn slope(points: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_change_is_the_distance_from_1_on_a_logarithmic_axis() {
-        let of = |mean, low, high| {
-            let Spread { mean, low, high } = change(Spread { mean, low, high });
-            [mean, low, high].map(|number| (number / std::f64::consts::LN_2).round())
-        };
-        assert_eq!(of(4.0, 2.0, 8.0), [2.0, 1.0, 3.0]);
-        assert_eq!(of(0.25, 0.125, 0.5), [2.0, 1.0, 3.0]);
-        assert_eq!(of(1.0, 0.25, 2.0), [0.0, 0.0, 2.0]);
-    }
 
     #[test]
     fn a_line_has_its_slope() {

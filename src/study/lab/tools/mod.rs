@@ -8,7 +8,8 @@
 //! | `tasks.rs` | [`Task`]: some of the classes, or the angle by which an image is turned |
 //! | `residual.rs` | residual networks whose joints a study may change |
 //! | `change.rs`, `gated.rs` | joints that are scaled, projected or gated; joints that select paths for the backward pass |
-//! | `shortcuts.rs`, `plain.rs` | blocks with shortcuts that only the studies have; a plain network |
+//! | `custom.rs`, `plain.rs` | [`Custom`]: a network from a function; a plain one |
+//! | `shortcuts.rs` | blocks with shortcuts that only the studies have |
 //! | `blocks.rs`, `deeper.rs` | the blocks of a network, and their deletion; a network with more blocks, or fewer |
 //! | `flow.rs`, `pixels.rs` | gradients by block; gradients by pixel |
 //! | `surface.rs`, `batch_statistics.rs` | the loss along its gradient; the statistics of small batches |
@@ -24,6 +25,7 @@ pub mod batch_statistics;
 mod blocks;
 pub mod change;
 mod cost;
+mod custom;
 mod deeper;
 mod effective;
 mod excitation;
@@ -42,9 +44,12 @@ pub mod sweep;
 mod tasks;
 
 pub use ascent::Maximised;
+#[cfg(test)]
+pub use blocks::branch_of;
 pub use blocks::{blocks, pairs_of_one_shape};
 pub use cost::{Cost, step_times};
-pub use deeper::Blocks;
+pub use custom::Custom;
+pub use deeper::{Blocks, n_blocks};
 pub use effective::{Sensitivity, power, surrounded};
 pub use excitation::{excitation, feature_maps, purity};
 pub use field::{Field, field, fields, middle, stages, stem_and_stages};
