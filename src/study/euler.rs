@@ -123,7 +123,9 @@ pub fn rise(record: &Record, key: &str) -> Option<Interval> {
     let number = |name: &str| record.number(&format!("{key}/{name}"));
     let (n, lost, gained) = (number("images")?, number("lost")?, number("gained")?);
     let mean = (lost - gained) / n;
-    Some(Interval::around(mean, ((lost + gained) / n - mean * mean).max(0.0).sqrt() / n.sqrt()))
+    // One image more is counted, so that no difference on a few images is not exact.
+    let square = (lost + gained + 1.0) / n;
+    Some(Interval::around(mean, ((square - mean * mean) / n).sqrt()))
 }
 
 fn show(record: &Record, page: &mut Page) {

@@ -5,6 +5,7 @@
 //! image. `docs/lessons/receptive_field.md` has the text.
 
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
+use wgrad::data::ImageSize;
 use wgrad::nn::{NetworkConfig, Weights};
 
 use super::lab::{BAND, Field, Interval, Recipe, Sensitivity, Spread, Verdict};
@@ -41,7 +42,8 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     };
     let network = lab.subject(recipe)?;
     lab.measure("layers", |lab| {
-        let image = ("image".to_string(), vec![lab.images.size().height as f64]);
+        let ImageSize { height, width, .. } = lab.images.size();
+        let image = ("image".to_string(), vec![height.max(width) as f64]);
         Ok([fields(network), vec![image]].concat())
     })?;
     for n_layers in lab.size([&[2, 4][..], &[5, 10, 20, 40], &[5, 10, 20, 40, 80]]) {
@@ -180,7 +182,6 @@ fn show(record: &Record, page: &mut Page) {
         if powers.is_empty() {
             continue;
         }
-        let interval = Interval::of(&powers);
         let off: Vec<f64> = powers.iter().map(|power| (power - 0.5).abs()).collect();
         // Equal weights have no seed, and no spread.
         let verdict = match off[..] {
@@ -191,10 +192,11 @@ fn show(record: &Record, page: &mut Page) {
             "the side of the field of a stack with {what} weights grows as the depth to the power of 0.5, give or \
              take {TOLERANCE}"
         );
-        let text = match (interval, &powers[..]) {
-            (None, [power, ..]) => format!("The power is {power:.2}."),
+        let text = match powers[..] {
+            [power] => format!("The power is {power:.2}."),
             _ => {
-                format!("The power is {}.", Interval::shown(interval, "", |of| format!("{of:.2}")))
+                let power = Interval::shown(Interval::of(&powers), "", |of| format!("{of:.2}"));
+                format!("The power is {power}.")
             }
         };
         page.verdict(&claim, verdict, &text);

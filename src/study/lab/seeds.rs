@@ -35,7 +35,7 @@ impl Record {
     }
 
     /// Returns the interval of the difference between two keys, `of(a) - of(b)`, over the seeds that both have. `of` gets
-    /// the numbers `name` of a seed. None for fewer than two such seeds.
+    /// the numbers `name` of a seed. None without such seeds.
     pub fn difference(
         &self,
         [a, b]: [&str; 2],

@@ -81,11 +81,15 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Returns the interval of some numbers by Student's t; none for fewer than two.
+    /// Returns the interval of some numbers by Student's t; none without numbers. That of a single number has no ends.
     pub fn of(numbers: &[f64]) -> Option<Self> {
-        let t = T[numbers.len().checked_sub(2)?.min(T.len() - 1)];
         let n = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / n;
+        let t = match numbers.len() {
+            0 => return None,
+            1 => return Some(Self { mean, low: f64::NEG_INFINITY, high: f64::INFINITY }),
+            n => T[(n - 2).min(T.len() - 1)],
+        };
         let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
         let half = t * (squares / (n - 1.0) / n).sqrt();
         Some(Self { mean, low: mean - half, high: mean + half })
@@ -97,24 +101,28 @@ impl Interval {
         Self { mean, low: mean - half, high: mean + half }
     }
 
-    /// Returns a difference between fractions in points: `-1.2 points (-2.0 to -0.4)`; without an interval, `of one run,
-    /// which has no interval`.
+    /// Returns a difference between fractions in points: `-1.2 points (-2.0 to -0.4)`, as [`Interval::shown`] does.
     pub fn points(difference: Option<Self>) -> String {
         Self::shown(difference, " points", |part| format!("{:.1}", 100.0 * part))
     }
 
-    /// Returns a number with its interval: `1.2 (0.9 to 1.5)`, in which `show` formats each number. Without an interval,
-    /// `of one run, which has no interval`.
+    /// Returns a number with its interval: `1.2 (0.9 to 1.5)`, or `1.2 (one run)` for an interval without ends. `show`
+    /// formats each number.
     pub fn shown(number: Option<Self>, unit: &str, show: impl Fn(f64) -> String) -> String {
         let Some(Self { mean, low, high }) = number else {
-            return "of one run, which has no interval".to_string();
+            return "not measured".to_string();
         };
+        if low == f64::NEG_INFINITY {
+            return format!("{}{unit} (one run)", show(mean));
+        }
         format!("{}{unit} ({} to {})", show(mean), show(low), show(high))
     }
 }
 
-/// Returns the standard error of an error, a fraction of 1, that was measured on `n` images.
+/// Returns the standard error of an error, a fraction of 1, that was measured on `n` images. One image more of each kind
+/// is counted, so that an error of 0 on a few images is not exact.
 pub fn standard_error(error: f64, n: f64) -> f64 {
+    let error = (error * n + 1.0) / (n + 2.0);
     (error * (1.0 - error) / n).sqrt()
 }
 
@@ -130,7 +138,10 @@ mod tests {
         let half = 2.920 / 3.0_f64.sqrt();
         assert!((interval.low - (2.0 - half)).abs() < 1e-12, "{interval:?}");
         assert!((interval.high - (2.0 + half)).abs() < 1e-12, "{interval:?}");
-        assert_eq!(Interval::of(&[1.0]), None);
+        assert_eq!(Interval::of(&[]), None);
+        let one = Interval::of(&[0.01]);
+        assert_eq!(Interval::points(one), "1.0 points (one run)");
+        assert_eq!(Verdict::below(one, 9.0), Open);
         let many = Interval::of(&[0.0, 1.0].repeat(50)).expect("numbers");
         assert!((many.high - 0.5 - 1.833 * (25.0 / 99.0_f64 / 100.0).sqrt()).abs() < 1e-12);
         assert_eq!(Interval::points(Interval::of(&[0.01; 2])), "1.0 points (1.0 to 1.0)");
