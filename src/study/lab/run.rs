@@ -213,8 +213,8 @@ fn html_of(lab: &Lab<'_>, page: &Page) -> String {
         }
     };
     let findings: String = page.findings().iter().map(finding).collect();
-    let rule = if findings.is_empty() { String::new() } else { html::note(RULE) };
-    let text = format!("<div class=\"text\">{findings}</div>\n{rule}{}", part("Meaning"));
+    let rule = if findings.is_empty() { String::new() } else { format!("<p>{RULE}</p>\n") };
+    let text = format!("<div class=\"text\">{findings}{rule}</div>\n{}", part("Meaning"));
     out.section("Meaning", text);
     out.section("Limits", part("Limits"));
     out.section("Try it", part("Try it"));
