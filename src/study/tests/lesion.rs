@@ -10,7 +10,7 @@ use super::super::lesion;
 use super::with_lab;
 use crate::study::Page;
 use crate::study::lab::{
-    Custom, Lab, Probe, Record, Trained, blocks, branch_of, pairs_of_one_shape,
+    Custom, Lab, Probe, Record, Trained, blocks, branch_of, pairs_of_one_shape, value_of,
 };
 
 /// Returns a network for CIFAR without one of its blocks, which has weights that nothing reads.
@@ -96,6 +96,26 @@ fn the_branch_of_a_deleted_block_is_zero() {
                 assert!(branch.iter().all(|value| *value == 0.0), "{name}");
             }
         }
+    });
+}
+
+/// In `resnet9` both sides of an addition end in a ReLU behind a batch norm.
+#[test]
+fn a_deleted_block_of_resnet9_passes_on_its_input() {
+    with_lab(&lesion::STUDY, |lab| {
+        let mut network = Trained::empty(lab, lab.named("resnet9", 4)).expect("a network");
+        network.weights = Weights::initial(&network.layout, 5);
+        blocks(&network).iter().for_each(|block| network.delete(block));
+        let (x, labels) = lab.images.arrays(lab.images.test(), &[0]);
+        let mut probe = Probe::new(lab.device, Mode::Eval, &[1, 32, 32, 3], |tape, x, _| {
+            network.network.record(tape, x);
+            ["layer1.3", "res1", "layer3.3", "res2"].map(|layer| value_of(tape, layer)).to_vec()
+        })
+        .expect("a probe");
+        probe.set_weights(&network.weights).expect("weights");
+        let values = probe.run(&x, &labels).expect("values");
+        assert!(values[0] == values[1] && values[2] == values[3]);
+        assert!(values.iter().all(|value| value.iter().any(|number| *number != 0.0)));
     });
 }
 
