@@ -7,7 +7,7 @@
 use wgrad::base::chart::lines::Unit;
 use wgrad::nn::NetworkConfig;
 
-use super::lab::batch_statistics::{deviations, errors_by_batch_size};
+use super::lab::batch_statistics::statistics;
 use super::lab::plain::plain8;
 use super::lab::surface::line;
 use super::lab::{BAND, Interval, Trained, Training, Verdict, arms};
@@ -91,25 +91,11 @@ fn run(lab: &Lab<'_>, network: NetworkConfig, seed: u64) -> anyhow::Result<Found
                 found.push((format!("{look}/cosine"), line.cosines));
             }
             let trained = Trained { weights: after, ..Trained::empty(lab, network)? };
-            found.extend(statistics(lab, &trained)?);
+            found.extend(statistics(lab, &trained, &LAYERS, &SIZES)?);
         }
     }
     found.push(("test error".to_string(), errors));
     found.push(("highest rate".to_string(), vec![highest]));
-    Ok(found)
-}
-
-/// Compares the statistics of small batches with the running statistics. A network without batch norm has none.
-fn statistics(lab: &Lab<'_>, trained: &Trained) -> anyhow::Result<Found> {
-    let mut found = Vec::new();
-    if !trained.layout.running_statistics.is_empty() {
-        found.push(("error by size".to_string(), errors_by_batch_size(lab, trained, &SIZES)?));
-        for layer in LAYERS {
-            let [means, variances] = deviations(lab, trained, layer, &SIZES)?;
-            found.push((format!("{layer}/means"), means));
-            found.push((format!("{layer}/variances"), variances));
-        }
-    }
     Ok(found)
 }
 

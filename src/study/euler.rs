@@ -4,12 +4,11 @@
 //! the shape of x stay as they are. `docs/lessons/euler.md` has the text.
 
 use wgrad::base::chart::lines::{Series, Unit};
-use wgrad::tape::Mode;
 
-use super::lab::flow::{norm, percent};
-use super::lab::residual::{Order, Residual, sum};
+use super::lab::flow::percent;
 use super::lab::{
-    Blocks, Interval, MARGIN, Probe, Recipe, Spread, Trained, Verdict, n_blocks, standard_error,
+    Blocks, Interval, MARGIN, Recipe, Spread, Trained, Verdict, branch_sizes, n_blocks,
+    standard_error,
 };
 use super::{Lab, Page, Record, Study, Subject};
 
@@ -39,7 +38,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_blocks = n_blocks(lab.subject(recipe)?)?;
     let mut trained = lab.one_subject(recipe)?;
     if n_blocks > 1 {
-        lab.measure("sizes", |lab| sizes(lab, &trained, n_blocks))?;
+        lab.measure("sizes", |lab| branch_sizes(lab, &trained))?;
     }
     let one_step = STEPS.map(|h| (format!("step/{h}"), 1, vec![h]));
     let parts = PARTS.map(|n| (format!("parts/{n}"), 1, vec![1.0 / n as f32; n]));
@@ -81,35 +80,6 @@ pub fn blocks(stage: usize, n_blocks: usize, every: usize, steps: &[f32]) -> Blo
     let kept = (first..n_blocks).skip(every - 1).step_by(every);
     let with_steps = kept.flat_map(|ix| steps.iter().map(move |&h| (Some(ix), h)));
     (0..first).map(|ix| (Some(ix), 1.0)).chain(with_steps).collect()
-}
-
-/// Measures the norm of f(x) divided by that of x, a mean over test images, for each block that keeps the shape.
-fn sizes(
-    lab: &Lab<'_>,
-    trained: &Trained,
-    n_blocks: usize,
-) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
-    let n_images = lab.size([4, 128, 256]);
-    let [h, w, c] = lab.images.size().channels_last();
-    let network = Residual { order: Order::After, n_blocks, has_batch_norm: true, join: &sum };
-    let mut numbers = Vec::new();
-    let mut probe = Probe::new(lab.device, Mode::Eval, &[n_images, h, w, c], |tape, x, _| {
-        let recorded = network.record(tape, x, trained.network.width, trained.network.classes);
-        let pairs = recorded.states.into_iter().zip(recorded.branches).enumerate();
-        let keeps_shape = |(_, (x, f)): &(usize, _)| tape.shape(*x) == tape.shape(*f);
-        let kept: Vec<_> = pairs.filter(keeps_shape).collect();
-        numbers = kept.iter().map(|(ix, _)| (ix + 1) as f64).collect();
-        kept.into_iter().flat_map(|(_, (x, f))| [x, f]).collect()
-    })?;
-    probe.set_weights(&trained.weights)?;
-    let images: Vec<u32> = (0..n_images).map(|ix| (ix % lab.images.test().len()) as u32).collect();
-    let (x, labels) = lab.images.arrays(lab.images.test(), &images);
-    let values = probe.run(&x, &labels)?;
-    let size = |pair: &[Vec<f32>]| {
-        let [x, f] = [0, 1].map(|ix| pair[ix].chunks(pair[ix].len() / n_images).map(norm));
-        f.zip(x).map(|(f, x)| f / x.max(f64::MIN_POSITIVE)).sum::<f64>() / n_images as f64
-    };
-    Ok(vec![("blocks", numbers), ("ratios", values.chunks(2).map(size).collect())])
 }
 
 /// Returns the error of a variant.

@@ -3,9 +3,8 @@
 //! Each network computes one pass at its initial weights. `docs/lessons/gradient_flow.md` has the text.
 
 use wgrad::base::chart::lines::Unit;
-use wgrad::data::batches::in_order;
 
-use super::lab::flow::{Flow, cosine, digits, in_digits};
+use super::lab::flow::{self, Flow, digits, in_digits};
 use super::lab::residual::{Join, Order, Residual, plain, sum};
 use super::lab::{Interval, Spread, Verdict};
 use super::{Lab, Page, Record, Study, Subject};
@@ -43,8 +42,8 @@ const N_SEEDS: u64 = 3;
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let (width, n_pairs) = (lab.width(lab.size([2, 8, 16])), lab.size([4, 16, 32]));
-    let (images, labels) = different(lab, lab.size([4, 128, 128]));
-    let (near, near_labels) = neighbours(lab, n_pairs);
+    let (images, labels) = lab.images.first(lab.size([4, 128, 128]));
+    let (near, near_labels) = flow::neighbours(lab, n_pairs, &SHARES);
     let n_pairs = near_labels.len() / (1 + SHARES.len());
     let depths: &[usize] = lab.size([&DEPTHS[..2], &[20, 56, 110], &DEPTHS[2..]]);
     let shown = depths.iter().copied().rfind(|&depth| depth <= SHOWN);
@@ -54,15 +53,16 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                 lab.measure(&format!("{name}/{depth} layers/seed {seed}"), |lab| {
                     let n_blocks = (depth - 2) / 6;
                     let network = Residual { order, n_blocks, has_batch_norm, join };
-                    let flow = |batch| Flow::measure(lab, &network, width, seed, batch);
-                    let Flow { outputs, weights, .. } = flow((&images, &labels))?;
+                    let run = |batch| Flow::measure(lab, &network, width, seed, batch);
+                    let Flow { outputs, weights, .. } = run((&images, &labels))?;
                     let ratio = vec![Flow::ratio(&outputs)];
                     let mut numbers =
                         vec![("ratio", ratio), ("outputs", outputs), ("weights", weights)];
                     if Some(depth) == shown {
-                        let d_images = flow((&near, &near_labels))?.d_images;
+                        let d_images = run((&near, &near_labels))?.d_images;
                         let (own, others) = d_images.split_at(near.len() / (1 + SHARES.len()));
-                        let alike = others.chunks(own.len()).map(|d| mean_cosine(own, d, n_pairs));
+                        let alike =
+                            others.chunks(own.len()).map(|d| flow::mean_cosine(own, d, n_pairs));
                         numbers.push(("correlation", alike.collect()));
                     }
                     Ok(numbers)
@@ -71,30 +71,6 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Returns the first `n` training images, at most all of them.
-fn different(lab: &Lab<'_>, n: usize) -> (Vec<f32>, Vec<u32>) {
-    let train = lab.images.train();
-    lab.images.arrays(train, &in_order(n.min(train.len())))
-}
-
-/// Returns `n` images and their neighbours: all images, then for each share all mixtures of an image with this share of
-/// the next image.
-fn neighbours(lab: &Lab<'_>, n: usize) -> (Vec<f32>, Vec<u32>) {
-    let (mut images, labels) = different(lab, n);
-    let (own, one) = (images.clone(), images.len() / labels.len());
-    for share in SHARES {
-        let next = own.iter().cycle().skip(one);
-        images.extend(own.iter().zip(next).map(|(a, b)| (1.0 - share) * a + share * b));
-    }
-    (images, labels.repeat(1 + SHARES.len()))
-}
-
-/// Returns the mean over `n` images of the cosine between two lists of gradients.
-fn mean_cosine(a: &[f32], b: &[f32], n: usize) -> f64 {
-    let one = a.len() / n;
-    a.chunks(one).zip(b.chunks(one)).map(|(a, b)| cosine(a, b)).sum::<f64>() / n as f64
 }
 
 /// Returns the key of a network of some depth in the record.

@@ -185,10 +185,8 @@ fn blocks_on(record: &Record, page: &mut Page) {
         record.curve("deep", "errors", "blocks that were trained from zero", 1, on),
     ];
     let axis = ("additional blocks that are switched on", Unit::Count);
-    let (title, caption) = (
-        "Test error as blocks are switched on",
-        "A block that is switched off has a branch of zero.",
-    );
+    let title = "Test error as blocks are switched on";
+    let caption = "A block that is switched off has a branch of zero.";
     page.curves(title, axis, Unit::Percent, series, caption);
     let row = |(ix, (n, random)): (usize, (&f64, &f64))| {
         let trained = record.spread("deep", "errors", ix);

@@ -4,10 +4,9 @@
 //! training. `docs/lessons/lesion.md` has the text.
 
 use wgrad::base::chart::lines::{Chart, Series, Unit};
-use wgrad::data::batches::epoch_order;
 
 use super::lab::{
-    Interval, Recipe, Spread, Trained, Verdict, blocks, median, pairs_of_one_shape, standard_error,
+    Interval, Recipe, Spread, Trained, Verdict, blocks, lesions, median, standard_error,
 };
 use super::{Lab, Page, Record, Study, Subject};
 
@@ -26,12 +25,9 @@ const KINDS: [&str; 2] = ["residual", "plain"];
 
 /// The lesions of several blocks: names in the record, words of the page, and name of an axis.
 const LESIONS: [(&str, &str, &str); 2] = [
-    ("deleted", "Error without several blocks", "deleted blocks"),
-    ("exchanged", "Error with exchanged blocks", "exchanged pairs of blocks"),
+    (lesions::LESIONS[0], "Error without several blocks", "deleted blocks"),
+    (lesions::LESIONS[1], "Error with exchanged blocks", "exchanged pairs of blocks"),
 ];
-
-/// The numbers of deleted blocks, and of pairs of blocks that are exchanged.
-const COUNTS: [usize; 6] = [1, 2, 4, 8, 12, 20];
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_seeds = lab.size([1, 3, 3]);
@@ -50,81 +46,11 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         empty.network.network.name()
     );
     for (seed, network) in lab.subjects(n_seeds, residual)? {
-        look_into(lab, KINDS[0], seed, &network)?;
+        lesions::measure(lab, KINDS[0], seed, &network)?;
     }
     let network = lab.named(plain.network, lab.width(plain.width));
     for (seed, network) in lab.trained(n_seeds, network, plain)? {
-        look_into(lab, KINDS[1], seed, &network)?;
-    }
-    Ok(())
-}
-
-/// Measures the errors of a network with deleted and with exchanged blocks.
-fn look_into(lab: &mut Lab<'_>, kind: &str, seed: u64, network: &Trained) -> anyhow::Result<()> {
-    let all = blocks(network);
-    let (n, pairs) = (all.len(), pairs_of_one_shape(network, &all));
-    let mut evaluator = network.evaluator(lab)?;
-    let mut error = |lab: &Lab<'_>, edit: &dyn Fn(&mut Trained)| {
-        let mut edited = network.clone();
-        edit(&mut edited);
-        lab.check_stop()?;
-        edited.error(lab, &mut evaluator, lab.images.test())
-    };
-    lab.measure(&format!("{kind} one/seed {seed}"), |lab| {
-        let base = error(lab, &|_| {})?;
-        let chance = 1.0 - 1.0 / lab.images.n_classes() as f64;
-        let mut errors = Vec::new();
-        for block in &all {
-            lab.report(errors.len(), n)?;
-            errors.push(error(lab, &|network| network.delete(block))?);
-        }
-        Ok(vec![
-            ("counts", (1..=n).map(|ix| ix as f64).collect()),
-            ("errors", errors),
-            ("base", vec![base]),
-            ("chance", vec![chance]),
-            ("images", vec![lab.images.test().len() as f64]),
-        ])
-    })?;
-    let (order_seed, n_draws) = (lab.seed(), lab.size([1, 2, 10]));
-    for (lesion, ..) in LESIONS {
-        let is_deletion = lesion == LESIONS[0].0;
-        // Most of the blocks, or as many exchanges as there are different ones.
-        let most = if is_deletion { 3 * n / 4 } else { pairs.len() };
-        let counts: Vec<usize> = COUNTS.into_iter().filter(|&count| count <= most).collect();
-        if counts.is_empty() {
-            continue;
-        }
-        lab.measure(&format!("{kind} {lesion}/seed {seed}"), |lab| {
-            let mut draws = Vec::new();
-            for draw in 0..n_draws {
-                lab.report(draw, n_draws)?;
-                let errors = counts.iter().map(|&count| {
-                    let of = if is_deletion { n } else { pairs.len() };
-                    let drawn = epoch_order(order_seed, (100 * draw + count) as u64, of);
-                    error(lab, &|network| {
-                        for ix in drawn[..count].iter().map(|&ix| ix as usize) {
-                            if is_deletion {
-                                network.delete(&all[ix]);
-                            } else {
-                                let [a, b] = pairs[ix].map(|ix| &all[ix].name);
-                                network.swap(a, b);
-                            }
-                        }
-                    })
-                });
-                draws.push(errors.collect::<anyhow::Result<Vec<f64>>>()?);
-            }
-            let mean =
-                |ix| draws.iter().map(|errors: &Vec<f64>| errors[ix]).sum::<f64>() / n_draws as f64;
-            let means = (0..counts.len()).map(mean).collect();
-            let mut numbers = vec![("mean".to_string(), means)];
-            numbers
-                .push(("counts".to_string(), counts.iter().map(|&count| count as f64).collect()));
-            let draws = draws.into_iter().enumerate();
-            numbers.extend(draws.map(|(ix, errors)| (format!("draw {ix} errors"), errors)));
-            Ok(numbers)
-        })?;
+        lesions::measure(lab, KINDS[1], seed, &network)?;
     }
     Ok(())
 }

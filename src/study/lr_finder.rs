@@ -10,7 +10,7 @@ use wgrad::ops::augment::AugmentFlags;
 use wgrad::train::lr_find::curve::{Range, Scale};
 
 use super::lab::arms;
-use super::lab::{Interval, Lab, Spread, Training, Verdict, sweep};
+use super::lab::{Interval, Lab, Training, Verdict, difference, spread, sweep};
 use super::{Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -78,14 +78,6 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the noise of the curve of a sweep for each seed.
-fn noise(record: &Record, sweep: &str) -> BTreeMap<u64, f64> {
-    let [rates, losses] = ["rates", "losses"].map(|what| record.by_seed(sweep, what));
-    let of_seed =
-        |(seed, rates): (&u64, &&[f64])| Some((*seed, sweep::noise(rates, losses.get(seed)?)?));
-    rates.iter().filter_map(of_seed).collect()
-}
-
 /// Returns the number of learning rates of a sweep that are on the slope of the logarithmic sweep, for each seed.
 pub(super) fn on_slope(record: &Record, sweep: &str) -> BTreeMap<u64, f64> {
     let count = |(seed, rates): (u64, &[f64])| {
@@ -94,17 +86,6 @@ pub(super) fn on_slope(record: &Record, sweep: &str) -> BTreeMap<u64, f64> {
         Some((seed, rates.iter().filter(|rate| slope.contains(*rate)).count() as f64))
     };
     record.by_seed(sweep, "rates").into_iter().filter_map(count).collect()
-}
-
-/// Returns the spread of the numbers of all seeds.
-fn spread(of_seeds: &BTreeMap<u64, f64>) -> Option<Spread> {
-    Spread::of(&of_seeds.values().copied().collect::<Vec<_>>())
-}
-
-/// Returns the interval of the differences `a - b` of the same seeds.
-fn difference(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Option<Interval> {
-    let pairs = a.iter().filter_map(|(seed, a)| Some(a - b.get(seed)?));
-    Interval::of(&pairs.collect::<Vec<_>>())
 }
 
 /// Returns the curve of a sweep of the first seed, without losses that are far above the first one.
@@ -169,9 +150,9 @@ fn show(record: &Record, page: &mut Page) {
     for (name, ..) in SWEEPS {
         let [_, ..] = record.of_seeds(name, "rates")[..] else { continue };
         let steps = spread(&on_slope(record, name)).map(|steps| steps.mean);
-        let noises = [noise(record, &format!("{name}, losses")), noise(record, name)];
-        let [raw, cleared] =
-            noises.map(|of| spread(&of).map_or("-".to_string(), |of| of.to_string()));
+        let [raw, cleared] = [&format!("{name}, losses"), name].map(|sweep| {
+            spread(&sweep::noises(record, sweep)).map_or("-".to_string(), |of| of.to_string())
+        });
         let n_found = record.of_seeds(name, "steepest").len().to_string();
         page.figure(arms::figure(name, "steps_on_slope"), steps.unwrap_or(f64::NAN));
         let steps = steps.map_or("-".to_string(), |steps| format!("{steps:.1}"));
@@ -192,17 +173,16 @@ fn show(record: &Record, page: &mut Page) {
     let [log, linear] = ["log", "linear"].map(|name| on_slope(record, name));
     if let [Some(of_log), Some(of_linear)] = [&log, &linear].map(spread) {
         let of = difference(&linear, &log);
+        let shown = Interval::shown(of, "", |steps| format!("{steps:.1}"));
+        let [of_log, of_linear] = [of_log.mean, of_linear.mean];
         let text = format!(
-            "On the slope are {:.1} steps of the first and {:.1} of the second, a difference of {}.",
-            of_log.mean,
-            of_linear.mean,
-            Interval::shown(of, "", |steps| format!("{steps:.1}"))
+            "Of the first are {of_log:.1} steps on it, of the second {of_linear:.1}: {shown}."
         );
         let claim = "logarithmic steps cover the slope better than linear ones";
         page.verdict(claim, Verdict::below(of, 0.0), &text);
     }
     let names = ["log, losses", "log, not augmented, losses"];
-    let [augmented, bare] = names.map(|name| noise(record, name));
+    let [augmented, bare] = names.map(|name| sweep::noises(record, name));
     if let [Some(with), Some(without)] = [&augmented, &bare].map(spread) {
         page.figure("noise_augmented", with.mean);
         page.figure("noise_not_augmented", without.mean);

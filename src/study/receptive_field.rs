@@ -6,10 +6,9 @@
 
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::data::ImageSize;
-use wgrad::nn::{NetworkConfig, Weights};
 
-use super::lab::{BAND, Field, Interval, Recipe, Sensitivity, Spread, Verdict};
-use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
+use super::lab::{BAND, Interval, Recipe, Sensitivity, Spread, Verdict};
+use super::lab::{fields, grey, power, transposed};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -47,7 +46,9 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         Ok([fields(network), vec![image]].concat())
     })?;
     for n_layers in lab.size([&[2, 4][..], &[5, 10, 20, 40], &[5, 10, 20, 40, 80]]) {
-        lab.measure(&format!("stack/{n_layers:02}"), |lab| stack(lab, *n_layers))?;
+        lab.measure(&format!("stack/{n_layers:02}"), |lab| {
+            Sensitivity::sizes_of_stack(lab, *n_layers)
+        })?;
     }
     if network.network.check_input(lab.images.size().channels_last()).is_err() {
         return Ok(());
@@ -55,53 +56,14 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     for seed in lab.seeds(n_seeds) {
         lab.measure(&format!("initial/seed {seed}"), |lab| {
             let weights = lab.initial(network, seed)?;
-            effective(lab, network, &weights)
+            Sensitivity::of_stages(lab, network, &weights)
         })?;
     }
     for (seed, subject) in lab.subjects(n_seeds, recipe)? {
         let key = format!("trained/seed {seed}");
-        lab.measure(&key, |lab| effective(lab, subject.network, &subject.weights))?;
+        lab.measure(&key, |lab| Sensitivity::of_stages(lab, subject.network, &subject.weights))?;
     }
     Ok(())
-}
-
-/// Returns the effective field of each stage of a network: its size, and the map of the sensitivity.
-fn effective(
-    lab: &Lab<'_>,
-    network: NetworkConfig,
-    weights: &Weights,
-) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
-    let test = lab.images.test();
-    let ([h, w, c], n) = (test.size.channels_last(), lab.size([2, 16, 64]).min(test.len()));
-    let (images, _) = lab.images.arrays(test, &(0..n as u32).collect::<Vec<_>>());
-    let (x, shape) = (surrounded(&images, [h, w, c]), [n, 3 * h, 3 * w, c]);
-    let (mut measured, mut n_stages) = (Vec::new(), 1);
-    while measured.len() < 3 * n_stages {
-        let (stage, mut seen) = (measured.len() / 3, Field::default());
-        lab.report(stage, n_stages)?;
-        let of_unit = Sensitivity::measure(lab, shape, &x, weights, |tape, x| {
-            network.record(tape, x);
-            let ends = stages(tape, x);
-            n_stages = ends.len();
-            let value = ends[stage];
-            seen = field(tape, x, value, middle(tape, value));
-            value
-        })?;
-        measured.push((format!("stage {} size", stage + 1), vec![of_unit.size()]));
-        measured.push((format!("stage {} middle", stage + 1), vec![of_unit.share_in_middle(seen)]));
-        measured.push((format!("stage {} map", stage + 1), of_unit.within(seen)));
-    }
-    Ok(measured)
-}
-
-/// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
-fn stack(lab: &Lab<'_>, n_layers: usize) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
-    let equal = Sensitivity::of_stack(lab, n_layers, None)?.size();
-    let seeds = lab.seeds(lab.size([1, 5, 20]));
-    let random = seeds.map(|seed| Ok(Sensitivity::of_stack(lab, n_layers, Some(seed))?.size()));
-    let random = random.collect::<anyhow::Result<Vec<_>>>()?;
-    let layers = vec![n_layers as f64];
-    Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
 }
 
 fn show(record: &Record, page: &mut Page) {
@@ -153,15 +115,10 @@ fn show(record: &Record, page: &mut Page) {
             ),
         );
     }
-    let columns = [
-        "stage",
-        "theoretical",
-        "effective, initial",
-        "effective, trained",
-        "share of the middle, initial",
-        "share of the middle, trained",
-    ];
-    page.table("Side of the field at the end of each stage, in pixels", &columns, &rows);
+    let columns =
+        ["stage", "theoretical", "initial", "trained", "middle, initial", "middle, trained"];
+    let heading = "Side of the theoretical and the effective field of each stage in pixels, and share of the middle";
+    page.table(heading, &columns, &rows);
     of_middle(record, page, &xs);
     if let (Some(last), Some(image)) = (theoretical.last(), record.number("layers/image")) {
         page.verdict(

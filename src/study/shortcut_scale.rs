@@ -177,10 +177,9 @@ fn verdicts(record: &Record, page: &mut Page, factors: &[(&str, f64)], n: f64) {
     {
         let [Some(scaled), Some(clean)] = [of(factor), of("1")] else { continue };
         let difference = record.difference([low, high], "ratio", of_logarithm);
-        let ends: Vec<f64> =
-            record.of_seeds(factor, "ratio").iter().map(|all| of_logarithm(all)).collect();
         let sign = if factor == "2" { -1.0 } else { 1.0 };
-        let ends: Vec<f64> = ends.into_iter().map(|end| sign * end).collect();
+        let ends = record.of_seeds(factor, "ratio").into_iter().map(|all| sign * of_logarithm(all));
+        let ends: Vec<f64> = ends.collect();
         let [from_clean, from_one] =
             [difference, Interval::of(&ends)].map(|of| Verdict::below(of, 0.0));
         page.verdict(

@@ -6,10 +6,9 @@
 
 use wgrad::base::chart::lines::{Chart, Unit};
 use wgrad::nn::NetworkConfig;
-use wgrad::tape::{Prefixes, Tape};
 
 use super::lab::{BAND, Features, Interval, Recipe, Spread, Task, Trained, Verdict};
-use super::lab::{probe_accuracy, standard_error, stem_and_stages};
+use super::lab::{layers_up_to, probe_accuracy, standard_error, stem_and_stages};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -109,15 +108,6 @@ fn copies(
         Ok(task.train(lab, config, recipe, seed.wrapping_add(1000), copied)?.1)
     });
     accuracies.collect()
-}
-
-/// Returns the names of all layers with weights up to a node.
-pub fn layers_up_to(tape: &Tape, end: usize) -> anyhow::Result<Prefixes> {
-    let nodes = tape.nodes()[..=end].iter();
-    let with_weights =
-        nodes.filter(|node| node.inputs.iter().any(|&id| tape.member_of(id).is_some()));
-    let names: Vec<&str> = with_weights.map(|node| node.scope.as_str()).collect();
-    names.join(",").parse().map_err(anyhow::Error::msg)
 }
 
 fn show(record: &Record, page: &mut Page) {

@@ -9,7 +9,7 @@ use wgrad::tape::Tape;
 
 use super::lab::{Interval, Maximised, Recipe, Spread, Trained, Verdict, standard_error};
 use super::lab::{
-    excitation, feature_maps, grey, median, packed, patch, purity, sheet, stem_and_stages, unpacked,
+    excitation, grey, median, packed, patch, picture, purity, sheet, stem_and_stages, unpacked,
 };
 use super::{Lab, Page, Record, Study, Subject};
 
@@ -42,7 +42,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         lab.measure(&format!("excited/seed {seed}"), |lab| excited(lab, subject, ix == 0))?;
     }
     let Some((_, subject)) = subjects.first() else { return Ok(()) };
-    lab.measure("picture", |lab| picture(lab, subject))?;
+    lab.measure("picture", |lab| picture(lab, subject, N_SHOWN))?;
     let tape = subject.network.tape(lab.images.size().channels_last());
     for (layer, value) in stem_and_stages(&tape, tape.nodes()[0].inputs[0]).into_iter().enumerate()
     {
@@ -89,23 +89,6 @@ fn excited(
         let means = channels.iter().map(|channel| channel.largest_mean).collect();
         numbers.push((format!("{layer} means"), means));
     }
-    Ok(numbers)
-}
-
-/// Returns the first channels of each layer for the first test image, and the probability of each class.
-fn picture(lab: &Lab<'_>, subject: &Trained) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
-    let (test, [h, w, _]) = (lab.images.test(), lab.images.size().channels_last());
-    let mut numbers = Vec::new();
-    for (layer, maps) in feature_maps(lab, subject, 0, N_SHOWN)?.into_iter().enumerate() {
-        for (channel, map) in maps.into_iter().enumerate() {
-            numbers.push((format!("{layer} {channel} map"), map));
-        }
-    }
-    let predictions = subject.predictions(lab, &test.select(&[0]))?;
-    let classes = lab.images.loaded.dataset.spec.classes.iter().zip(predictions.of(0));
-    numbers.extend(classes.map(|(name, &p)| (format!("class {name}"), vec![f64::from(p)])));
-    let (width, rgb) = patch(test, 0, &[[0, h as i64], [0, w as i64]]);
-    numbers.push(("image".to_string(), packed(width, &rgb)));
     Ok(numbers)
 }
 

@@ -1,6 +1,6 @@
 //! The images of a study, and their normalisation.
 
-use wgrad::data::{ImageSize, Loaded, Split};
+use wgrad::data::{ImageSize, Loaded, Split, batches};
 use wgrad::nn::NetworkConfig;
 use wgrad::train::step::StepConfig;
 
@@ -60,6 +60,11 @@ impl Images {
         }
         let labels = numbers.iter().map(|&number| u32::from(split.labels[number as usize]));
         (x, labels.collect())
+    }
+
+    /// Returns the first `n` training images, at most all of them, as [`Images::arrays`] does.
+    pub fn first(&self, n: usize) -> (Vec<f32>, Vec<u32>) {
+        self.arrays(self.train(), &batches::in_order(n.min(self.train().len())))
     }
 
     /// Returns the numbers of all images of `split` in batches of `n`, at most their number, and how many images of each

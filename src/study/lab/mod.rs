@@ -38,9 +38,10 @@ pub use network::Trained;
 pub use page::{BAND, Page};
 pub use probe::{Probe, value_of};
 pub use record::Record;
-#[cfg(test)]
-pub use run::open;
 pub use run::{Setup, index, run};
+#[cfg(test)]
+pub use run::{go_on, open};
+pub use seeds::{difference, spread};
 pub use spread::{Spread, median, transposed};
 pub use tools::*;
 pub use training::Training;

@@ -129,7 +129,10 @@ pub fn open<'a>(study: &'static Study, setup: &Setup<'a>, out: &Path) -> Lab<'a>
 }
 
 /// Reads the measurements of an earlier process.
-fn go_on(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If the file cannot be read, or has numbers of another study or other settings.
+pub fn go_on(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let path = lab.out.join(NUMBERS);
     if !path.exists() {
         return Ok(());

@@ -42,10 +42,9 @@ impl Record {
         name: &str,
         of: impl Fn(&[f64]) -> f64,
     ) -> Option<Interval> {
-        let others = self.by_seed(b, name);
-        let pairs = self.by_seed(a, name).into_iter();
-        let pairs = pairs.filter_map(|(seed, numbers)| Some((numbers, *others.get(&seed)?)));
-        Interval::of(&pairs.map(|(a, b)| of(a) - of(b)).collect::<Vec<_>>())
+        let number = |(seed, numbers): (u64, &[f64])| (seed, of(numbers));
+        let [a, b] = [a, b].map(|key| self.by_seed(key, name).into_iter().map(number).collect());
+        difference(&a, &b)
     }
 
     /// Returns the interval of the difference between the last of the numbers `name` of two keys, as
@@ -58,6 +57,17 @@ impl Record {
     pub fn curve(&self, key: &str, name: &str, label: &str, style: usize, xs: &[f64]) -> Series {
         Spread::series(label, style, xs, &self.of_seeds(key, name))
     }
+}
+
+/// Returns the spread of a number of each seed; none without seeds.
+pub fn spread(of_seeds: &BTreeMap<u64, f64>) -> Option<Spread> {
+    Spread::of(&of_seeds.values().copied().collect::<Vec<_>>())
+}
+
+/// Returns the interval of the differences `a - b` of the seeds that both have; none without such seeds.
+pub fn difference(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Option<Interval> {
+    let pairs = a.iter().filter_map(|(seed, a)| Some(a - b.get(seed)?));
+    Interval::of(&pairs.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

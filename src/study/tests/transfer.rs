@@ -5,7 +5,7 @@ use wgrad::tape::StateEntry;
 
 use super::super::transfer;
 use super::with_lab;
-use crate::study::lab::{Features, Recipe, Task, Trained, stem_and_stages};
+use crate::study::lab::{Features, Recipe, Task, Trained, layers_up_to, stem_and_stages};
 
 #[test]
 fn a_copy_keeps_the_layers_up_to_its_cut_and_trains_the_others() {
@@ -15,7 +15,7 @@ fn a_copy_keeps_the_layers_up_to_its_cut_and_trains_the_others() {
         let tape = config.tape(lab.images.size().channels_last());
         let end = stem_and_stages(&tape, tape.nodes()[0].inputs[0])[1];
         let end = tape.nodes().iter().position(|node| node.outputs.contains(&end)).expect("a node");
-        let copied = transfer::layers_up_to(&tape, end).expect("names");
+        let copied = layers_up_to(&tape, end).expect("names");
         let names =
             ["conv1.weight", "bn1.bias", "layer1.0.conv2.weight", "layer1.0.bn2.running_var"];
         assert!(names.iter().all(|name| copied.select(name)), "{copied}");

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use wgrad::nn::Weights;
 use wgrad::nn::layers::{self, Conv, Init};
+use wgrad::nn::{NetworkConfig, Weights};
 use wgrad::ops::philox::philox;
 use wgrad::passes;
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
-use super::field::Field;
+use super::field::{Field, field, middle, stages};
 use crate::study::lab::{Lab, Probe};
 
 /// A pixel belongs to the effective field if its sensitivity is above this part of the largest. A Gaussian has this part
@@ -91,6 +91,56 @@ impl Sensitivity {
         Self::measure(lab, shape, &image, &weights, record)
     }
 
+    /// Returns the effective field of each stage of a network as measurements of a record: its size, the share of the squared
+    /// gradient in its middle, and the map of the sensitivity.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn of_stages(
+        lab: &Lab<'_>,
+        network: NetworkConfig,
+        weights: &Weights,
+    ) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+        let test = lab.images.test();
+        let ([h, w, c], n) = (test.size.channels_last(), lab.size([2, 16, 64]).min(test.len()));
+        let (images, _) = lab.images.arrays(test, &(0..n as u32).collect::<Vec<_>>());
+        let (x, shape) = (surrounded(&images, [h, w, c]), [n, 3 * h, 3 * w, c]);
+        let (mut measured, mut n_stages) = (Vec::new(), 1);
+        while measured.len() < 3 * n_stages {
+            let (stage, mut seen) = (measured.len() / 3, Field::default());
+            lab.report(stage, n_stages)?;
+            let of_unit = Self::measure(lab, shape, &x, weights, |tape, x| {
+                network.record(tape, x);
+                let ends = stages(tape, x);
+                n_stages = ends.len();
+                let value = ends[stage];
+                seen = field(tape, x, value, middle(tape, value));
+                value
+            })?;
+            measured.push((format!("stage {} size", stage + 1), vec![of_unit.size()]));
+            measured
+                .push((format!("stage {} middle", stage + 1), vec![of_unit.share_in_middle(seen)]));
+            measured.push((format!("stage {} map", stage + 1), of_unit.within(seen)));
+        }
+        Ok(measured)
+    }
+
+    /// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn sizes_of_stack(
+        lab: &Lab<'_>,
+        n_layers: usize,
+    ) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
+        let equal = Self::of_stack(lab, n_layers, None)?.size();
+        let seeds = lab.seeds(lab.size([1, 5, 20]));
+        let random = seeds.map(|seed| Ok(Self::of_stack(lab, n_layers, Some(seed))?.size()));
+        let random = random.collect::<anyhow::Result<Vec<_>>>()?;
+        let layers = vec![n_layers as f64];
+        Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
+    }
+
     /// Returns the sensitivity from the gradient with respect to images of the shape `[N, H, W, C]`.
     pub fn of(gradient: &[f32], [_, h, w, channels]: [usize; 4]) -> Self {
         let (mut map, mut squares) = (vec![0.0; h * w], vec![0.0; h * w]);
@@ -145,7 +195,7 @@ impl Sensitivity {
 
 /// Returns images, `[N, H, W, C]`, each in the middle of a plane of zeros with three times its rows and columns, where its
 /// border cuts no field.
-pub fn surrounded(images: &[f32], [h, w, c]: [usize; 3]) -> Vec<f32> {
+fn surrounded(images: &[f32], [h, w, c]: [usize; 3]) -> Vec<f32> {
     let mut planes = vec![0.0; 9 * images.len()];
     for (row, pixels) in images.chunks_exact(w * c).enumerate() {
         let start = (row / h * 3 * h + h + row % h) * 3 * w * c + w * c;

@@ -3,6 +3,7 @@
 use wgrad::tape::Mode;
 
 use super::field::{Field, field, stem_and_stages};
+use super::pictures::{packed, patch};
 use crate::study::lab::{Images, Lab, Probe, Trained};
 
 /// The largest value of a channel for one image.
@@ -75,7 +76,7 @@ pub fn excitation(lab: &Lab<'_>, network: &Trained) -> anyhow::Result<Vec<Vec<Ch
 ///
 /// # Errors
 /// If the device fails.
-pub fn feature_maps(
+fn feature_maps(
     lab: &Lab<'_>,
     network: &Trained,
     image: u32,
@@ -106,6 +107,31 @@ pub fn feature_maps(
         (0..depth.min(n)).map(map).collect()
     });
     Ok(maps.collect())
+}
+
+/// Returns the first `n` channels of each layer for the first test image, the probability of each class, and the image, as
+/// measurements of a record.
+///
+/// # Errors
+/// If the device fails.
+pub fn picture(
+    lab: &Lab<'_>,
+    subject: &Trained,
+    n: usize,
+) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+    let (test, [h, w, _]) = (lab.images.test(), lab.images.size().channels_last());
+    let mut numbers = Vec::new();
+    for (layer, maps) in feature_maps(lab, subject, 0, n)?.into_iter().enumerate() {
+        for (channel, map) in maps.into_iter().enumerate() {
+            numbers.push((format!("{layer} {channel} map"), map));
+        }
+    }
+    let predictions = subject.predictions(lab, &test.select(&[0]))?;
+    let classes = lab.images.loaded.dataset.spec.classes.iter().zip(predictions.of(0));
+    numbers.extend(classes.map(|(name, &p)| (format!("class {name}"), vec![f64::from(p)])));
+    let (width, rgb) = patch(test, 0, &[[0, h as i64], [0, w as i64]]);
+    numbers.push(("image".to_string(), packed(width, &rgb)));
+    Ok(numbers)
 }
 
 /// Returns the share of the most frequent class.

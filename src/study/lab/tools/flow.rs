@@ -71,6 +71,24 @@ impl Flow {
     }
 }
 
+/// Returns the first `n` training images and their neighbours: all images, then for each of `shares` all mixtures of an image
+/// with this share of the next image.
+pub fn neighbours(lab: &Lab<'_>, n: usize, shares: &[f32]) -> (Vec<f32>, Vec<u32>) {
+    let (mut images, labels) = lab.images.first(n);
+    let (own, one) = (images.clone(), images.len() / labels.len());
+    for share in shares {
+        let next = own.iter().cycle().skip(one);
+        images.extend(own.iter().zip(next).map(|(a, b)| (1.0 - share) * a + share * b));
+    }
+    (images, labels.repeat(1 + shares.len()))
+}
+
+/// Returns the mean over `n` images of the cosine between two lists of gradients.
+pub fn mean_cosine(a: &[f32], b: &[f32], n: usize) -> f64 {
+    let one = a.len() / n;
+    a.chunks(one).zip(b.chunks(one)).map(|(a, b)| cosine(a, b)).sum::<f64>() / n as f64
+}
+
 /// Returns the Euclidean norm of a list.
 pub fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f64 {
     values.into_iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
