@@ -54,7 +54,9 @@ pub use custom::Custom;
 pub use deeper::{Blocks, branch_sizes, n_blocks};
 pub use effective::{Sensitivity, power};
 pub use excitation::{excitation, picture, purity};
-pub use field::{Field, field, fields, middle, stages, stem_and_stages};
+#[cfg(test)]
+pub use field::{field, middle, stages};
+pub use field::{fields, stem_and_stages};
 pub use pictures::{grey, packed, patch, sheet, unpacked};
 pub use ridge::{Features, probe_accuracy};
 pub use subjects::Recipe;
