@@ -176,7 +176,7 @@ fn show(record: &Record, page: &mut Page) {
         let shown = Interval::shown(of, "", |steps| format!("{steps:.1}"));
         let [of_log, of_linear] = [of_log.mean, of_linear.mean];
         let text = format!(
-            "Of the first are {of_log:.1} steps on it, of the second {of_linear:.1}: {shown}."
+            "On the slope are {of_log:.1} steps of the first and {of_linear:.1} of the second, a difference of {shown}."
         );
         let claim = "logarithmic steps cover the slope better than linear ones";
         page.verdict(claim, Verdict::below(of, 0.0), &text);
