@@ -3,6 +3,8 @@
 //!
 //! `cargo test --release --test winograd -- --nocapture` prints the errors of the table in `docs/ops/conv2d.md`.
 
+use std::sync::Arc;
+
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use wgrad::device::cpu::CpuDevice;
@@ -19,7 +21,7 @@ const MAX_RATIO: f64 = 4.0;
 
 /// A convolution and its gradients on a tape, and the contents of the inputs.
 struct Convolution {
-    tape: Tape,
+    tape: Arc<Tape>,
     inputs: Vec<(ValueId, Vec<f64>)>,
     /// y, d_x and d_weight.
     results: [ValueId; 3],
@@ -45,7 +47,7 @@ fn record([n, side, ci, co]: [usize; 4], winograd: bool) -> Convolution {
             (0..tape.value(id).n_elements()).map(|_| f64::from(rng.random_range(-1.0_f32..1.0)));
         (id, contents.collect())
     });
-    Convolution { tape, inputs: inputs.into(), results }
+    Convolution { tape: Arc::new(tape), inputs: inputs.into(), results }
 }
 
 /// Runs the tape and returns y, d_x and d_weight.
