@@ -10,12 +10,11 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). [`product`] and [`narrow`] choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders:
-//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). `product.rs` and `narrow.rs` choose the kernels on a GPU. The CPU references in
+//! `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 mod correlation;
 pub mod d_input;
-
 mod d_output;
 pub mod d_weight;
 pub mod forward;

@@ -129,10 +129,10 @@ fn write_maxima<T: Real, const L: usize>(
         for c in channels.clone().step_by(L) {
             let made: [[T; L]; 4] = pixels(products, size, tile + c);
             let (mut largest, mut at_largest) = (made[0], [0; L]);
-            for at in 1..4 {
+            for (at, made) in made.iter().enumerate().skip(1) {
                 for l in 0..L {
-                    let greater = greater_or_nan(made[at][l], largest[l]);
-                    largest[l] = if greater { made[at][l] } else { largest[l] };
+                    let greater = greater_or_nan(made[l], largest[l]);
+                    largest[l] = if greater { made[l] } else { largest[l] };
                     at_largest[l] = if greater { at as u32 } else { at_largest[l] };
                 }
             }

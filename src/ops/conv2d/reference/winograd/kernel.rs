@@ -87,8 +87,8 @@ fn transpose<T: Real, const M: usize, const L: usize>(
         for input in inputs.clone().step_by(M) {
             let made: [[[T; L]; 4]; M] = from_fn(|m| row(weight, (input + m) * co + output, i));
             for (j, &from) in ROTATED.iter().enumerate() {
-                for l in 0..L {
-                    let column: [T; M] = from_fn(|m| made[m][from][l]);
+                let columns: [[T; M]; L] = from_fn(|l| from_fn(|m| made[m][from][l]));
+                for (l, column) in columns.into_iter().enumerate() {
                     store(kernel, (j * co + output + l) * ci + input, column);
                 }
             }
