@@ -17,7 +17,7 @@ use wgrad::tape::{ElementType, Mode, Precision, Tape, ValueId};
 
 /// The root of the mean square error, relative to that of the kernels by the definition, that a result may have. The
 /// transforms add a few roundings, each relative to numbers up to a few times as large as the result.
-const MAX_RATIO: f64 = 4.0;
+const MAX_RATIO: f64 = 3.0;
 
 /// A convolution and its gradients on a tape, and the contents of the inputs.
 struct Convolution {
