@@ -355,7 +355,6 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Registers, ("conv2d", "conv2d/operands_d_input", "(pixel.z + PADDING_W) % STRIDE_W", "0u")),
     (Registers, ("conv2d", "conv2d/rows_phases", "+ phase % STRIDE_W", "")),
-    (Square64, ("conv2d", "conv2d/rows_phases", "row % PHASE_ROWS < PHASE_PIXELS &&", "")),
     (Registers, ("conv2d", "conv2d/rows_phases", "&& at.z < OUT_W", "")),
     // Narrow groups.
     (Default, ("conv2d", "conv2d/narrow_group", "channels.xxzz", "channels.xxxx")),

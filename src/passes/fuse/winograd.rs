@@ -38,13 +38,13 @@ mod tests {
     use crate::passes::{backward_from, fuse};
     use crate::tape::{ElementType, Mode, Tape};
 
-    /// Records a convolution of `ci` to 32 channels and its gradients, and returns which of its three nodes may use
+    /// Records a convolution of `ci` to 128 channels and its gradients, and returns which of its three nodes may use
     /// Winograd's algorithm.
     fn marked(ci: usize, conv: Conv2d, fusion: Fusion) -> Vec<bool> {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 8, 8, ci]);
         let [kernel_h, kernel_w] = conv.window.size;
-        let shape = [kernel_h, kernel_w, ci / conv.groups, 32];
+        let shape = [kernel_h, kernel_w, ci / conv.groups, 128];
         let weight = tape.input_with_grad("weight", &shape);
         let y = conv2d(&mut tape, x, weight, None, conv);
         tape.keep(y);
@@ -58,17 +58,17 @@ mod tests {
     #[test]
     fn the_convolution_and_its_gradients_are_marked() {
         let same = Conv2d::square(3, 1, 1);
-        assert_eq!(marked(32, same, Fusion::ALL), [true; 3]);
-        assert_eq!(marked(32, same, Fusion { winograd: false, ..Fusion::ALL }), [false; 3]);
-        assert_eq!(marked(32, Conv2d::square(3, 1, 0), Fusion::ALL), [true; 3], "any padding");
+        assert_eq!(marked(64, same, Fusion::ALL), [true; 3]);
+        assert_eq!(marked(64, same, Fusion { winograd: false, ..Fusion::ALL }), [false; 3]);
+        assert_eq!(marked(64, Conv2d::square(3, 1, 0), Fusion::ALL), [true; 3], "any padding");
     }
 
     #[test]
     fn other_kernels_strides_groups_and_few_channels_are_not_marked() {
         let grouped = Conv2d { groups: 2, ..Conv2d::square(3, 1, 1) };
         for conv in [Conv2d::square(3, 2, 1), Conv2d::square(1, 1, 0), grouped] {
-            assert_eq!(marked(32, conv, Fusion::ALL), [false; 3]);
+            assert_eq!(marked(64, conv, Fusion::ALL), [false; 3]);
         }
-        assert_eq!(marked(3, Conv2d::square(3, 1, 1), Fusion::ALL), [false; 3]);
+        assert_eq!(marked(63, Conv2d::square(3, 1, 1), Fusion::ALL), [false; 3]);
     }
 }
