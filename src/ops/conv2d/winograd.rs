@@ -5,8 +5,7 @@
 
 use super::{Conv2d, ConvGeometry};
 
-/// Least number of input channels, and of output channels. With fewer, the transforms take most of the time that the
-/// multiplications save: `docs/performance.md` has the times.
+/// Least number of input channels, and of output channels.
 const MIN_CHANNELS: usize = 64;
 /// Least number of pairs of an input and an output channel. With 64 -> 64 channels, the additional roundings brought
 /// gradients of an attention module to 1.3e-4 of PyTorch's in f64; 1e-4 is the bound for every block of the family.
