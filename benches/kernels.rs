@@ -1,6 +1,7 @@
 //! Times every kernel alone at the network's shapes: the naive version and the fast versions, in one criterion group
-//! per kernel. The group `data` times the loading of images on the host, and the group `ladder` the tiles of
-//! `docs/ladder.md`. `wgrad bench` times whole steps.
+//! per kernel. The group `data` times the loading of images on the host, the group `ladder` the tiles of
+//! `docs/ladder.md`, and the group `family` every kind of convolution that occurs in a network of `docs/networks.md`,
+//! also on the CPU device. `wgrad bench` times whole steps.
 //!
 //! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
@@ -19,9 +20,10 @@ use wgrad::device::gpu::info;
 use wgrad::device::{Device, LoadOptions, OpenOptions, synthetic_inputs};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
 use wgrad::nn::ResNet9;
+use wgrad::ops::Window;
 use wgrad::ops::augment::ColorJitter;
 use wgrad::ops::conv2d::{self, Conv2d};
-use wgrad::passes::{Work, fuse::Fusion, print};
+use wgrad::passes::{self, Work, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Tape};
 use wgrad::train::step::{self, StepConfig};
 
@@ -57,6 +59,13 @@ fn main() {
         bench(&mut criterion, kernel_name, &kernels, &devices);
     }
     bench(&mut criterion, "ladder", &[ladder()], &rungs());
+    let cpu = ("cpu".to_string(), Device::cpu(OpenOptions::default()));
+    // The naive kernels would take minutes on a software adapter.
+    let fast = devices.into_iter().filter(|(kind, _)| *kind != Kernels::Naive.name());
+    let devices: Vec<_> = fast.chain([cpu]).collect();
+    for (kernel_name, kernels) in family() {
+        bench(&mut criterion, &format!("family {kernel_name}"), &kernels, &devices);
+    }
     criterion.final_summary();
 }
 
@@ -115,6 +124,65 @@ fn ladder() -> Kernel {
     let y = conv2d::conv2d(&mut tape, x, weight, None, Conv2d::square(3, 1, 1));
     tape.keep(y);
     Kernel::new(&tape, &tape.nodes()[0])
+}
+
+/// Returns every kind of convolution that occurs in a network, with its two gradients, and a 3x3 convolution in one
+/// group with about as much arithmetic as each: the yardstick of its rate.
+fn family() -> BTreeMap<&'static str, Vec<Kernel>> {
+    let conv = |size, stride, padding, groups| Conv2d {
+        window: Window { size, stride: [stride; 2], padding },
+        groups,
+    };
+    // The square plane of x, the channels of x and of y, the convolution.
+    let kinds = [
+        (56, 64, 256, conv([1, 1], 1, [0, 0], 1)),
+        (14, 1024, 256, conv([1, 1], 1, [0, 0], 1)),
+        (56, 256, 512, conv([1, 1], 2, [0, 0], 1)),
+        (56, 128, 128, conv([3, 3], 2, [1, 1], 1)),
+        (14, 512, 512, conv([3, 3], 2, [1, 1], 1)),
+        (224, 3, 64, conv([7, 7], 2, [3, 3], 1)),
+        (17, 128, 128, conv([1, 7], 1, [0, 3], 1)),
+        (17, 128, 128, conv([7, 1], 1, [3, 0], 1)),
+        (56, 128, 128, conv([3, 3], 1, [1, 1], 32)),
+        (56, 256, 256, conv([3, 3], 2, [1, 1], 32)),
+        (28, 256, 256, conv([3, 3], 1, [1, 1], 32)),
+        (14, 512, 512, conv([3, 3], 1, [1, 1], 32)),
+        (7, 1024, 1024, conv([3, 3], 1, [1, 1], 32)),
+        (32, 512, 512, conv([3, 3], 1, [1, 1], 8)),
+        (56, 128, 128, conv([3, 3], 1, [1, 1], 128)),
+        (56, 128, 128, conv([3, 3], 2, [1, 1], 128)),
+    ];
+    let n = if has_hardware() { 64 } else { 4 };
+    let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
+    for (plane, ci, co, conv) in kinds {
+        let [h, w] = conv.window.output([plane; 2]);
+        let flops = h * w * conv.window.area() * ci / conv.groups * co;
+        // Sixteen channels at a time, in a plane of 28 x 28 pixels.
+        let channels =
+            ((flops as f64 / (9 * 28 * 28) as f64).sqrt() / 16.0).round().max(1.0) as usize * 16;
+        let dense = convolution([n, 28, 28, channels], channels, Conv2d::square(3, 1, 1));
+        for kernel in convolution([n, plane, plane, ci], co, conv).into_iter().chain(dense) {
+            let of_op = kernels.entry(kernel.tape.nodes()[0].op.name()).or_default();
+            if of_op.iter().all(|other| other.shape != kernel.shape) {
+                of_op.push(kernel);
+            }
+        }
+    }
+    kernels
+}
+
+/// Returns a convolution without bias and its two gradients.
+fn convolution(x_shape: [usize; 4], co: usize, conv: Conv2d) -> Vec<Kernel> {
+    let [kernel_h, kernel_w] = conv.window.size;
+    let mut tape = Tape::new("convolution", Mode::Train);
+    let x = tape.input_with_grad("x", &x_shape);
+    let weight =
+        tape.input_with_grad("weight", &[kernel_h, kernel_w, x_shape[3] / conv.groups, co]);
+    let y = conv2d::conv2d(&mut tape, x, weight, None, conv);
+    let y_shape = tape.shape(y).to_vec();
+    let d_y = tape.input("d_y", ElementType::F32, &y_shape);
+    passes::backward_from(&mut tape, &[(y, d_y)]);
+    tape.nodes().iter().map(|node| Kernel::new(&tape, node)).collect()
 }
 
 /// Returns the GPU with the naive kernels, and the GPU with each tile, by name.

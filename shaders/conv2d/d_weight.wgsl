@@ -59,6 +59,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let row = row_lane % ROW_BLOCKS * 8u;
     let split = row_lane / ROW_BLOCKS;
     let co = (workgroup.z * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
+    let first_channel = first_channel_of(co);
     var sums = Sums();
     let first = split * PIXELS_PER_SPLIT;
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
@@ -67,8 +68,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     for (var i = 0u; i < PIXELS_PER_SPLIT; i += SHARING_LANES) {
         let own_pixel = first + i + local_ix % SHARING_LANES;
         let own = Own(
-            load_rows(row, own_pixel, end),
-            load_rows(row + 4u, own_pixel, end),
+            load_rows(row, first_channel, own_pixel, end),
+            load_rows(row + 4u, first_channel, own_pixel, end),
             source_at(own_pixel, end),
         );
         // One iteration adds the pixels of four neighbours, or of all SHARING_LANES if these are fewer. Fewer

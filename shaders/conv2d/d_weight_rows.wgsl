@@ -2,8 +2,8 @@
 //
 //   d_weight[ky, kx, ci, co] = sum over pixels of x[pixel under (ky, kx), ci] * d_out[pixel, co]
 //
-// A row of the product is one (ky, kx, ci). The channels ci are padded to a multiple of 4, so every block of four rows
-// belongs to one (ky, kx). There are far more pixels than rows, so split-K divides the pixels. The number of splits
+// A row of the product is one (ky, kx, ci), where ci counts the channels of a group. The channels ci are padded to a
+// multiple of 4, so every block of four rows belongs to one (ky, kx). There are far more pixels than rows, so split-K divides the pixels. The number of splits
 // depends on the shape alone, and shared/sum_partials adds the partial sums in a fixed order.
 
 // #import conv2d/geometry
@@ -14,18 +14,24 @@
 const N_PIXELS: u32 = N * OH * OW;
 const N_SPLITS: u32 = 1u;
 const PIXELS_PER_SPLIT: u32 = (N_PIXELS + N_SPLITS - 1u) / N_SPLITS;
-const CI_BY_FOURS: u32 = (CI + 3u) / 4u * 4u;
+const CI_BY_FOURS: u32 = (CI_PER_GROUP + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 const OUT_CHANNELS: u32 = CO;
 
-// Returns the left operand for four rows at an output pixel: four channels of the pixel of x under (ky, kx). Returns
-// zeros in the padding, past the last row, and from the pixel `end` on.
-fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
+// Returns the first channel of x in the group of the output channel co. A channel past the last gives the last group.
+fn first_channel_of(co: u32) -> u32 {
+    return min(co / CO_PER_GROUP, GROUPS - 1u) * CI_PER_GROUP;
+}
+
+// Returns the left operand for four rows at an output pixel: four channels of the pixel of x under (ky, kx), counted
+// from `first_channel` on. Returns zeros in the padding, past the last row, and from the pixel `end` on.
+fn load_rows(row: u32, first_channel: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;
     let n = pixel / (OH * OW);
     let oy = pixel / OW % OH;
     let start = input_start(n, oy, pixel % OW, position / KERNEL_W, position % KERNEL_W);
-    return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), row % CI_BY_FOURS);
+    let channel = first_channel + row % CI_BY_FOURS;
+    return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), channel);
 }
 
 // Returns the source from which `d_output4` reads an output pixel. From the pixel `end` on, its index is OUTSIDE; for
@@ -37,8 +43,9 @@ fn source_at(pixel: u32, end: u32) -> vec2<u32> {
 
 fn store_row(split: u32, row: u32, co: u32, sums: vec4<f32>) {
     let ci = row % CI_BY_FOURS;
-    if row < N_ROWS && ci < CI {
-        let start = ((split * KERNEL_H * KERNEL_W + row / CI_BY_FOURS) * CI + ci) * CO;
+    if row < N_ROWS && ci < CI_PER_GROUP {
+        let position = split * KERNEL_H * KERNEL_W + row / CI_BY_FOURS;
+        let start = (position * CI_PER_GROUP + ci) * CO;
         store_result(start, co, sums);
     }
 }

@@ -25,20 +25,22 @@ fn main(
     let fetch_row = tile_row + local_ix % TERM_VECTORS * 4u;
     let fetch_channel = tile_channel + local_ix % TERM_VECTORS * 4u;
     let fetch_pixel = local_ix / TERM_VECTORS;
+    // With groups, all channels of the tile are of one group.
+    let first_channel = first_channel_of(tile_channel);
 
     let row = first_row(local_ix);
     let column = first_column(local_ix);
     var sums = zero_sums();
     let first = workgroup.y * PIXELS_PER_SPLIT;
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
-    left[local_ix] = load_rows(fetch_row, first + fetch_pixel, end);
+    left[local_ix] = load_rows(fetch_row, first_channel, first + fetch_pixel, end);
     right[local_ix] = d_output4(source_at(first + fetch_pixel, end), fetch_channel);
     workgroupBarrier();
     var buffer = 0u;
     for (var pixel = first; pixel < end; pixel += STEP) {
         // After the last step, no invocation uses the numbers that are read here.
         let next = pixel + STEP + fetch_pixel;
-        let next_left = load_rows(fetch_row, next, end);
+        let next_left = load_rows(fetch_row, first_channel, next, end);
         let next_right = d_output4(source_at(next, end), fetch_channel);
         sums = add_rows(sums, buffer, row, column);
         buffer = 1u - buffer;

@@ -5,13 +5,14 @@
 // #import conv2d/mean_m2
 
 fn store_row(split: u32, row: u32, channel: u32, values: vec4<f32>) {
-    if row < N_ROWS {
-        store_result((split * N_ROWS + row) * OUT_CHANNELS, channel, values);
+    let pixel = stored_at(row);
+    if pixel != OUTSIDE {
+        store_result((split * N * OUT_H * OUT_W + pixel) * OUT_CHANNELS, channel, values);
     }
 }
 
 // Stores four rows. `row` is the first of the rows, `channel` the first of the four channels. With split-K, the result
-// of each split is a whole [N_ROWS, OUT_CHANNELS]. Returns mean and M2 of the stored rows.
+// of each split is a whole [N, OUT_H, OUT_W, OUT_CHANNELS]. Returns mean and M2 of the stored rows.
 fn store_rows(
     split: u32,
     row: u32,

@@ -2,15 +2,15 @@
 //
 //   result[row, channel] = sum over ky, kx, k of source[pixel of row, under (ky, kx), k] * weight[ky, kx, k, channel]
 //
-// In the forward pass, source is x. For the gradient of x, source is the gradient of y, and the weight is transposed.
+// Here k runs over the source's channels in the group of the channel. In the forward pass, source is x. For the gradient of x, source is the gradient of y, and the weight is transposed.
 // The import `operands` makes this choice; other imports define the pixel of a row, and how sums are stored.
 // src/ops/conv2d/product.rs chooses the imports. forward_tile.wgsl computes the same sums.
 //
 // A step of the loop reads four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, for 128
 // multiply-adds: 2.7 for each number, against 0.5 in the naive kernel. The invocations of a row of the workgroup have
-// neighbouring channels, so their reads of the weight are contiguous. These invocations need the same 8 pixels. Without
-// subgroups, each invocation reads all 8; with subgroups, it reads some of them, and gets the others from its
-// neighbours by a shuffle (the import `lanes`). There is no barrier and no workgroup memory, because on software
+// neighbouring channels, so their reads of the weight are contiguous. These invocations need the same 8 pixels, and those
+// of a column the same weights. Without subgroups, each invocation reads all of them; with subgroups, it reads some, and
+// gets the others from its neighbours by a shuffle (the import `lanes`). There is no barrier and no workgroup memory, because on software
 // adapters both cost more than they save. The 8 vectors of sums fit into the registers of a processor. Grid: x and y
 // count blocks of rows, z counts the splits of split-K, all splits of one block of channels before those of the next.
 
@@ -29,6 +29,8 @@ const ROW_LANES: u32 = 64u / CHANNEL_LANES;
 // The number of pixels that an invocation reads itself, at most 8. Compilers keep arrays of this length in registers,
 // because they unroll the loops over them, and every index is then a constant.
 const N_OWN: u32 = 8u / SHARING_LANES;
+// The number of weights of a step that an invocation reads itself, at most 4.
+const N_OWN_WEIGHTS: u32 = 4u / WEIGHT_LANES;
 
 // Adds four terms to each of four sums: x is four channels of a pixel, and w0 to w3 are their weights for the four
 // channels of the result.
@@ -49,8 +51,12 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
     let channel = (workgroup.z / N_SPLITS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
     let own_row = row + local_ix % SHARING_LANES;
+    let group = min(channel / (OUT_CHANNELS / GROUPS), GROUPS - 1u);
+    let first_channel = group * (IN_CHANNELS / GROUPS);
     var sources: array<vec2<u32>, N_OWN>;
     var own: array<vec4<f32>, N_OWN>;
+    var own_weights: array<vec4<f32>, N_OWN_WEIGHTS>;
+    let weight_lane = local_ix / CHANNEL_LANES % WEIGHT_LANES;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -60,21 +66,32 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     let split = workgroup.z % N_SPLITS;
-    let in_channels = trip_count(IN_CHANNELS, n_workgroups);
-    for (var ky = first_kernel_row(split); ky < first_kernel_row(split + 1u); ky++) {
-        for (var kx = 0u; kx < KERNEL_W; kx++) {
-            for (var i = 0u; i < N_OWN; i++) {
-                sources[i] = source_of(pixel_at(own_row + i * SHARING_LANES), ky, kx);
+    let in_channels = trip_count(IN_CHANNELS / GROUPS, n_workgroups);
+    // All rows of a workgroup are of one phase. The shuffles require loop bounds that are the same for all invocations, so
+    // these are computed from the first row of the workgroup.
+    let first = first_position(pixel_at(block * ROW_LANES * 8u));
+    let n = n_positions(first);
+    for (var i = first_kernel_row(split); i < min(first_kernel_row(split + 1u), n.x); i++) {
+        let ky = first.x + i * POSITION_STEP_H;
+        for (var j = 0u; j < n.y; j++) {
+            let kx = first.y + j * POSITION_STEP_W;
+            for (var own_ix = 0u; own_ix < N_OWN; own_ix++) {
+                let pixel = pixel_at(own_row + own_ix * SHARING_LANES);
+                sources[own_ix] = source_of(pixel, ky, kx);
             }
-            let weight_row = (ky * KERNEL_W + kx) * IN_CHANNELS;
+            let weight_row = (ky * KERNEL_W + kx) * (IN_CHANNELS / GROUPS);
             for (var k = 0u; k < in_channels; k += 4u) {
-                for (var i = 0u; i < N_OWN; i++) {
-                    own[i] = load_source(sources[i], k);
+                for (var own_ix = 0u; own_ix < N_OWN; own_ix++) {
+                    own[own_ix] = load_source(sources[own_ix], first_channel + k);
                 }
-                let w0 = load_weight(weight_row + k, channel);
-                let w1 = load_weight(weight_row + k + 1u, channel);
-                let w2 = load_weight(weight_row + k + 2u, channel);
-                let w3 = load_weight(weight_row + k + 3u, channel);
+                for (var own_ix = 0u; own_ix < N_OWN_WEIGHTS; own_ix++) {
+                    let term = k + own_ix * WEIGHT_LANES + weight_lane;
+                    own_weights[own_ix] = load_weight(weight_row + term, channel);
+                }
+                let w0 = of_weight_lane(own_weights[0u / WEIGHT_LANES], lane, 0u % WEIGHT_LANES);
+                let w1 = of_weight_lane(own_weights[1u / WEIGHT_LANES], lane, 1u % WEIGHT_LANES);
+                let w2 = of_weight_lane(own_weights[2u / WEIGHT_LANES], lane, 2u % WEIGHT_LANES);
+                let w3 = of_weight_lane(own_weights[3u / WEIGHT_LANES], lane, 3u % WEIGHT_LANES);
                 let x0 = of_neighbour(own[0u / SHARING_LANES], lane, 0u % SHARING_LANES);
                 s0 = multiply_add4(s0, x0, w0, w1, w2, w3);
                 let x1 = of_neighbour(own[1u / SHARING_LANES], lane, 1u % SHARING_LANES);

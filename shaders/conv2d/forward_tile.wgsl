@@ -19,26 +19,30 @@
 const ROW_VECTORS: u32 = STEP / 4u;
 const TERM_VECTORS: u32 = TILE / 4u;
 
-// Each position (ky, kx) has IN_CHANNELS terms of every sum. The last step of a position may have fewer than STEP
-// terms.
-const STEPS_PER_POSITION: u32 = (IN_CHANNELS + STEP - 1u) / STEP;
-const STEPS_PER_KERNEL_ROW: u32 = KERNEL_W * STEPS_PER_POSITION;
+// Each position (ky, kx) has TERMS terms of every sum. The last step of a position may have fewer than STEP terms.
+const TERMS: u32 = IN_CHANNELS / GROUPS;
+const STEPS_PER_POSITION: u32 = (TERMS + STEP - 1u) / STEP;
 
-// Returns the left operand of four terms, from term `k` of a step on, for the row of a pixel. Returns zeros past the
-// last channel.
-fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
+// Returns the (ky, kx) of a step. `first` is the first (ky, kx) that has a term in the tile, and n_kx the number of kx.
+fn position_of(step: u32, first: vec2<u32>, n_kx: u32) -> vec2<u32> {
     let position = step / STEPS_PER_POSITION;
-    let channel = step % STEPS_PER_POSITION * STEP + k;
-    var source = source_of(pixel, position / KERNEL_W, position % KERNEL_W);
-    source.x = select(OUTSIDE, source.x, channel < IN_CHANNELS);
-    return load_source(source, channel);
+    let at = vec2<u32>(position / n_kx, position % n_kx);
+    return first + at * vec2<u32>(POSITION_STEP_H, POSITION_STEP_W);
 }
 
-// Returns the right operand of term `k` of a step, for four channels from `channel` on.
-fn fetch_right(step: u32, k: u32, channel: u32) -> vec4<f32> {
-    let position = step / STEPS_PER_POSITION;
-    let term = position * IN_CHANNELS + step % STEPS_PER_POSITION * STEP + k;
-    return load_weight(term, channel);
+// Returns the left operand of four terms, from term `k` of a step at (ky, kx) on, for the row of a pixel. Returns zeros
+// past the last channel. `first_channel` is the first channel of the group.
+fn fetch_left(step: u32, at: vec2<u32>, pixel: vec3<u32>, first_channel: u32, k: u32) -> vec4<f32> {
+    let term = step % STEPS_PER_POSITION * STEP + k;
+    var source = source_of(pixel, at.x, at.y);
+    source.x = select(OUTSIDE, source.x, term < TERMS);
+    return load_source(source, first_channel + term);
+}
+
+// Returns the right operand of term `k` of a step at (ky, kx), for four channels from `channel` on.
+fn fetch_right(step: u32, at: vec2<u32>, k: u32, channel: u32) -> vec4<f32> {
+    let term = step % STEPS_PER_POSITION * STEP + k;
+    return load_weight((at.x * KERNEL_W + at.y) * TERMS + term, channel);
 }
 
 @compute @workgroup_size(256)
@@ -61,22 +65,30 @@ fn main(
     let k_left = local_ix % ROW_VECTORS * 4u;
     let k_right = local_ix / TERM_VECTORS;
     let channel = tile_channel + local_ix % TERM_VECTORS * 4u;
+    // With groups, all channels of the tile are of one group.
+    let first_channel = tile_channel / (OUT_CHANNELS / GROUPS) * TERMS;
 
     let row = first_row(local_ix);
     let column = first_column(local_ix);
     var sums = zero_sums();
-    let first = first_kernel_row(split) * STEPS_PER_KERNEL_ROW;
-    let last = first_kernel_row(split + 1u) * STEPS_PER_KERNEL_ROW;
-    left[local_ix] = fetch_left(first, pixel, k_left);
-    right[local_ix] = fetch_right(first, k_right, channel);
+    let first_at = first_position(pixel_at(tile_row));
+    let n = n_positions(first_at);
+    let n_kx = max(n.y, 1u);
+    let steps_per_kernel_row = n.y * STEPS_PER_POSITION;
+    let first = first_kernel_row(split) * steps_per_kernel_row;
+    let last = min(first_kernel_row(split + 1u), n.x) * steps_per_kernel_row;
+    let at = position_of(first, first_at, n_kx);
+    left[local_ix] = fetch_left(first, at, pixel, first_channel, k_left);
+    right[local_ix] = fetch_right(first, at, k_right, channel);
     workgroupBarrier();
     for (var step = first; step < last; step++) {
         let buffer = (step - first) % 2u;
         // In the last iteration, `next` is the last step again: the reads stay inside the tensors, and no invocation
         // uses the numbers.
         let next = min(step + 1u, last - 1u);
-        let next_left = fetch_left(next, pixel, k_left);
-        let next_right = fetch_right(next, k_right, channel);
+        let next_at = position_of(next, first_at, n_kx);
+        let next_left = fetch_left(next, next_at, pixel, first_channel, k_left);
+        let next_right = fetch_right(next, next_at, k_right, channel);
         sums = add_terms(sums, buffer, row, column);
         left[(1u - buffer) * 256u + local_ix] = next_left;
         right[(1u - buffer) * 256u + local_ix] = next_right;

@@ -18,6 +18,9 @@ const POOL_W: u32 = 1u;
 const POOLED_H: u32 = 1u;
 const POOLED_W: u32 = 1u;
 
+const CI_PER_GROUP: u32 = CI / GROUPS;
+const CO_PER_GROUP: u32 = CO / GROUPS;
+
 // Stands for the index of a pixel that is not in the tensor, such as a pixel of the padding.
 const OUTSIDE: u32 = 0xffffffffu;
 

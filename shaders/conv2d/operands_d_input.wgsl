@@ -3,13 +3,14 @@
 //   d_x[pixel, ci] = sum over ky, kx, co of d_out[pixel over (ky, kx), co] * weight[ky, kx, ci, co]
 //
 // For a pixel (h, w) of d_x, the pixel (oy, ox) over (ky, kx) has oy * stride + ky - padding = h and
-// ox * stride + kx - padding = w. The weight is transposed by conv2d/transpose_weight to [KERNEL_H, KERNEL_W, CO, CI],
-// so that its rows run along the channels of d_x.
+// ox * stride + kx - padding = w. So every stride-th ky and kx has a term; the first one is the remainder of
+// h + padding, or of w + padding. co runs over the output channels of ci's group. The weight is transposed by
+// conv2d/transpose_weight to [KERNEL_H, KERNEL_W, CO / GROUPS, CI], so that its rows run along the channels of d_x.
 
 // #import conv2d/geometry
 // #import d_output4
 
-// The result has OUT_H x OUT_W pixels of OUT_CHANNELS channels; each sum runs over ky, kx and IN_CHANNELS channels.
+// The result has OUT_H x OUT_W pixels of OUT_CHANNELS channels; the source has IN_CHANNELS channels.
 const OUT_H: u32 = H;
 const OUT_W: u32 = W;
 const OUT_CHANNELS: u32 = CI;
@@ -17,15 +18,30 @@ const IN_CHANNELS: u32 = CO;
 
 const WEIGHT_BINDING: u32 = 0u;
 
-// Finds the pixel of d_out that the weight at (ky, kx) connects to the pixel (n, h, w) of d_x. Returns two numbers, by
-// which `d_output4` reads this pixel. The first number is OUTSIDE if there is no such pixel.
+// The distance between two positions of the kernel, along each axis, that have a term in the same sum.
+const POSITION_STEP_H: u32 = STRIDE_H;
+const POSITION_STEP_W: u32 = STRIDE_W;
+
+// Returns the first (ky, kx) that has a term in the sums of a pixel.
+fn first_position(pixel: vec3<u32>) -> vec2<u32> {
+    return vec2<u32>((pixel.y + PADDING_H) % STRIDE_H, (pixel.z + PADDING_W) % STRIDE_W);
+}
+
+// For forward_narrow.wgsl: the distances between the windows of two neighbouring pixels, and true because a larger ky or
+// kx has an earlier pixel of d_out.
+const WINDOW_STEP_H: u32 = 1u;
+const WINDOW_STEP_W: u32 = 1u;
+const MIRRORED: bool = true;
+
+// Finds the pixel of d_out that the weight at (ky, kx) connects to the pixel (n, h, w) of d_x; (ky, kx) is a position
+// that has a term. Returns two numbers, by which `d_output4` reads the pixel of d_out. The first number is OUTSIDE if
+// this pixel is not in d_out.
 fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     // Below zero, `row` and `column` wrap around as u32 and fail the comparisons with OH and OW.
-    let row = pixel.y + PADDING_H - ky;
-    let column = pixel.z + PADDING_W - kx;
-    let inside = row % STRIDE_H == 0u && column % STRIDE_W == 0u
-        && row / STRIDE_H < OH && column / STRIDE_W < OW;
-    let source = d_output_source(pixel.x, row / STRIDE_H, column / STRIDE_W);
+    let row = (pixel.y + PADDING_H - ky) / STRIDE_H;
+    let column = (pixel.z + PADDING_W - kx) / STRIDE_W;
+    let inside = row < OH && column < OW;
+    let source = d_output_source(pixel.x, row, column);
     return vec2<u32>(select(OUTSIDE, source.x, inside), source.y);
 }
 

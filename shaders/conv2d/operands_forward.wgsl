@@ -1,17 +1,34 @@
 // The forward pass of a convolution as a matrix product: patches of x times the weight.
 //
 //   y[pixel, co] = sum over ky, kx, ci of x[pixel under (ky, kx), ci] * weight[ky, kx, ci, co]
+//
+// Here ci runs over the input channels of co's group.
 
 // #import conv2d/geometry
 // #import load_x
 
-// The result has OUT_H x OUT_W pixels of OUT_CHANNELS channels; each sum runs over ky, kx and IN_CHANNELS channels.
+// The result has OUT_H x OUT_W pixels of OUT_CHANNELS channels; the source has IN_CHANNELS channels.
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
 const OUT_CHANNELS: u32 = CO;
 const IN_CHANNELS: u32 = CI;
 
 const WEIGHT_BINDING: u32 = 1u;
+
+// The distance between two positions of the kernel, along each axis, that have a term in the same sum.
+const POSITION_STEP_H: u32 = 1u;
+const POSITION_STEP_W: u32 = 1u;
+
+// Returns the first (ky, kx) that has a term in the sums of a pixel.
+fn first_position(pixel: vec3<u32>) -> vec2<u32> {
+    return vec2<u32>(0u, 0u);
+}
+
+// For forward_narrow.wgsl: the distances between the windows of two neighbouring pixels, and true if the windows of later
+// pixels begin earlier in the source.
+const WINDOW_STEP_H: u32 = STRIDE_H;
+const WINDOW_STEP_W: u32 = STRIDE_W;
+const MIRRORED: bool = false;
 
 // Returns the source of the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y: the index of
 // its first channel, or OUTSIDE, and an unused 0.

@@ -9,3 +9,8 @@ fn pixel_at(row: u32) -> vec3<u32> {
     let pixel = min(row, N_ROWS - 1u);
     return vec3<u32>(pixel / (OUT_H * OUT_W), pixel / OUT_W % OUT_H, pixel % OUT_W);
 }
+
+// Returns the number of the pixel in the result, or OUTSIDE for a row without a pixel.
+fn stored_at(row: u32) -> u32 {
+    return select(OUTSIDE, row, row < N_ROWS);
+}

@@ -1,5 +1,8 @@
 // transposed[ky, kx, co, ci] = weight[ky, kx, ci, co]
 //
+// With groups, the weight has the ci of one group, [KERNEL_H, KERNEL_W, CI / GROUPS, CO], and `transposed` the co of one
+// group, [KERNEL_H, KERNEL_W, CO / GROUPS, CI].
+//
 // With the transposed weight, the kernel of the forward pass also computes the gradient of the input. One invocation
 // copies one weight. src/ops/conv2d/d_input.rs launches this kernel.
 
@@ -16,10 +19,10 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < KERNEL_H * KERNEL_W * CI * CO {
+    if ix < KERNEL_H * KERNEL_W * CI_PER_GROUP * CO {
         let ci = ix % CI;
-        let co = ix / CI % CO;
-        let position = ix / (CI * CO);
-        transposed[ix] = weight[(position * CI + ci) * CO + co];
+        let co = ci / CI_PER_GROUP * CO_PER_GROUP + ix / CI % CO_PER_GROUP;
+        let position = ix / (CI * CO_PER_GROUP);
+        transposed[ix] = weight[(position * CI_PER_GROUP + ci % CI_PER_GROUP) * CO + co];
     }
 }

@@ -3,7 +3,7 @@
 
 @group(0) @binding(WEIGHT_BINDING) var<storage, read> weight: array<f32>;
 
-const LAST_WEIGHT: u32 = KERNEL_H * KERNEL_W * IN_CHANNELS * OUT_CHANNELS - 1u;
+const LAST_WEIGHT: u32 = KERNEL_H * KERNEL_W * (IN_CHANNELS / GROUPS) * OUT_CHANNELS - 1u;
 
 // Returns the weights of four channels in one row. A row or channel past the last gives other weights of the tensor:
 // their factor is zero, or their sum is not stored.

@@ -2,7 +2,7 @@
 
 @group(0) @binding(WEIGHT_BINDING) var<storage, read> weight: array<vec4<f32>>;
 
-const LAST_WEIGHT4: u32 = KERNEL_H * KERNEL_W * IN_CHANNELS * OUT_CHANNELS / 4u - 1u;
+const LAST_WEIGHT4: u32 = KERNEL_H * KERNEL_W * (IN_CHANNELS / GROUPS) * OUT_CHANNELS / 4u - 1u;
 
 // Returns the weights of four channels in one row. A row or channel past the last gives other weights of the tensor:
 // their factor is zero, or their sum is not stored.

@@ -14,13 +14,13 @@ use wgrad::kernel::Kernels;
 use wgrad::measure::Effort;
 use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};
 use wgrad::nn::networks::{self, NetworkRef};
-use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
 use super::arguments;
+use super::fusion::FusionArgs;
 use super::sizes::{MemoryArgs, SizeArgs};
 
 mod scaling;
@@ -53,9 +53,8 @@ pub struct Args {
     memory: MemoryArgs,
     #[command(flatten)]
     on: On,
-    /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
-    no_fuse: Option<Vec<Rule>>,
+    #[command(flatten)]
+    fusion: FusionArgs,
     /// Steps to time [default: as many as take 25 seconds, at least 5]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -142,9 +141,7 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> anyhow::Resul
     if let Some(before) = before {
         compare::check(before, &config)?;
     }
-    if let Some(rules) = &args.no_fuse {
-        config.update.fusion = Fusion::without(rules);
-    }
+    config.update.fusion = args.fusion.fusion();
     Ok(config)
 }
 

@@ -30,6 +30,7 @@ mod devices;
 mod eval;
 mod export;
 mod fetch;
+mod fusion;
 mod hints;
 mod lr_find;
 mod networks;

@@ -13,12 +13,12 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::distributed::World;
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
-use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Settings, resume, screen};
 
+use super::fusion::FusionArgs;
 use super::ranks::RankArgs;
 use super::sizes::{MemoryArgs, NetworkArgs};
 use super::{arguments, ranks};
@@ -52,9 +52,8 @@ pub struct Args {
     memory: MemoryArgs,
     #[command(flatten)]
     ranks: RankArgs,
-    /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
-    no_fuse: Option<Vec<Rule>>,
+    #[command(flatten)]
+    fusion: FusionArgs,
     /// Steps to time [default: as many as take eight seconds, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -154,8 +153,6 @@ fn step(args: &Args, device: &Device) -> anyhow::Result<(StepConfig, Option<Data
         Some(dataset) => sizes.step_on(*network, width, batch_size, dataset)?,
     };
     args.memory.set(&mut config)?;
-    if let Some(rules) = &args.no_fuse {
-        config.update.fusion = Fusion::without(rules);
-    }
+    config.update.fusion = args.fusion.fusion();
     Ok((config, dataset))
 }

@@ -232,5 +232,10 @@ fn command(args: &Args, name: &str, device: &Device) -> String {
     let device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" };
     flags.push(("--device", device.to_string()));
     let flags: String = flags.iter().map(|(flag, value)| format!(" {flag} {value}")).collect();
-    format!("wgrad study {name}{flags}{}", if args.full { " --full" } else { "" })
+    let size = match size(args) {
+        Size::Tiny => " --tiny",
+        Size::Default => "",
+        Size::Full => " --full",
+    };
+    format!("wgrad study {name}{flags}{size}")
 }

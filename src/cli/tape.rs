@@ -10,7 +10,6 @@ use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
-use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::replay::{self, Replay};
@@ -18,6 +17,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, RecordingTimes, StepConfig};
 
 use super::arguments;
+use super::fusion::FusionArgs;
 use super::sizes::{MemoryArgs, NetworkArgs};
 
 /// Flags of `wgrad tape`.
@@ -34,15 +34,14 @@ pub struct Args {
     /// Print the evaluation step, not the training step
     #[arg(long)]
     eval: bool,
-    /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
-    no_fuse: Option<Vec<Rule>>,
+    #[command(flatten)]
+    fusion: FusionArgs,
     /// The kernels to plan for
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// Run the step in this file again, and print the outputs of each node; a run writes not-finite.safetensors when
     /// a step's result is not finite
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["svg", "eval", "no_fuse"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["svg", "eval", "no_fuse", "no_winograd"])]
     replay: Option<PathBuf>,
     /// The device of --replay: auto, gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto", requires = "replay")]
@@ -65,9 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut config =
         sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
     args.memory.set(&mut config)?;
-    if let Some(rules) = &args.no_fuse {
-        config.update.fusion = Fusion::without(rules);
-    }
+    config.update.fusion = args.fusion.fusion();
     if args.json {
         super::print(&format!("{}\n", timed(&config, args.kernels)))?;
         return Ok(ExitCode::SUCCESS);

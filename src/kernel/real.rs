@@ -5,6 +5,7 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use gemm_common::Parallelism;
+use pulp::Simd;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///
@@ -80,6 +81,22 @@ pub trait Real:
     /// Returns the fastest matrix product that this processor supports.
     fn gemm() -> Gemm<Self>;
 
+    /// A vector register of the instruction set `S`.
+    type Vector<S: Simd>: Copy;
+    /// Returns the elements as vectors. The elements after the last whole vector are left out.
+    fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
+    /// Returns the elements as vectors to write. The elements after the last whole vector are left out.
+    fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
+    /// Returns a vector whose lanes are all `value`.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    /// Returns `a · b + c`, with one rounding if the processor has such an instruction.
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
     /// Converts a count.
     fn from_count(count: usize) -> Self {
         Self::from_f64(count as f64)
@@ -122,6 +139,24 @@ impl Real for f32 {
     fn gemm() -> Gemm<Self> {
         gemm_f32::gemm::f32::get_gemm_fn()
     }
+
+    type Vector<S: Simd> = S::f32s;
+    #[inline(always)]
+    fn vectors<S: Simd>(values: &[Self]) -> &[S::f32s] {
+        S::as_simd_f32s(values).0
+    }
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::f32s] {
+        S::as_mut_simd_f32s(values).0
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: Self) -> S::f32s {
+        simd.splat_f32s(value)
+    }
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        simd.mul_add_e_f32s(a, b, c)
+    }
 }
 
 #[cfg(feature = "f64")]
@@ -160,5 +195,23 @@ impl Real for f64 {
     }
     fn gemm() -> Gemm<Self> {
         gemm_f64::gemm::f64::get_gemm_fn()
+    }
+
+    type Vector<S: Simd> = S::f64s;
+    #[inline(always)]
+    fn vectors<S: Simd>(values: &[Self]) -> &[S::f64s] {
+        S::as_simd_f64s(values).0
+    }
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::f64s] {
+        S::as_mut_simd_f64s(values).0
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: Self) -> S::f64s {
+        simd.splat_f64s(value)
+    }
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+        simd.mul_add_e_f64s(a, b, c)
     }
 }

@@ -10,17 +10,20 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). The CPU references in `reference/` share [`im2col`]. Shaders:
-//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). `product.rs` and `narrow.rs` choose the kernels on a GPU. The CPU references in
+//! `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
+mod correlation;
 pub mod d_input;
 mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
 mod mean_m2;
+mod narrow;
 mod product;
 mod reference;
+pub mod winograd;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
@@ -33,7 +36,7 @@ use super::{
     max_pool2d::max_pool2d,
     nhwc,
 };
-use crate::kernel::Shader;
+use crate::kernel::{Kernels, Shader, Target, Tile};
 use crate::tape::{Tape, ValueId};
 
 /// Kernel size, stride, padding and groups of a convolution.
@@ -63,7 +66,13 @@ pub fn conv2d(
     bias: Option<ValueId>,
     conv: Conv2d,
 ) -> ValueId {
-    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, mean_m2: false };
+    let op = Conv2dForward {
+        conv,
+        has_bias: bias.is_some(),
+        pool: None,
+        mean_m2: false,
+        winograd: false,
+    };
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(op, &inputs)
 }
@@ -147,6 +156,37 @@ impl ConvGeometry {
         2 * (self.n_pixels() * per_pixel) as u64
     }
 
+    /// Returns the tiles that can compute a product of the convolution; none if only the naive kernels can. With groups,
+    /// all columns of a square tile are channels of one group. For narrow groups, the two register tiles differ only in
+    /// the sharing of reads. `columns` is the number of channels of a group of the result.
+    pub fn tiles(&self, columns: usize) -> &'static [Tile] {
+        let by_fours =
+            self.ci_per_group().is_multiple_of(4) && self.co_per_group().is_multiple_of(4);
+        if self.groups == 1 || by_fours && columns.is_multiple_of(128) {
+            return Tile::ALL;
+        }
+        match columns {
+            _ if self.is_narrow() => &[Tile::Registers, Tile::Subgroup],
+            _ if !by_fours => &[],
+            n if n.is_multiple_of(64) => &[Tile::Registers, Tile::Subgroup, Tile::Square64],
+            _ => &[Tile::Registers, Tile::Subgroup],
+        }
+    }
+
+    /// Returns the tile of a product with `rows` rows, and with `columns` columns for each group; registers if none of
+    /// [`ConvGeometry::tiles`] is the target's choice.
+    pub fn tile(&self, rows: usize, columns: usize, target: &Target) -> Tile {
+        let tile = target.tile(rows, columns);
+        if self.tiles(columns).contains(&tile) { tile } else { Tile::Registers }
+    }
+
+    /// Returns true if the naive kernels compute the convolution on the target: by choice, or because the number of
+    /// channels of a group is neither 1 nor 2 nor a multiple of 4.
+    pub fn is_naive(&self, target: &Target) -> bool {
+        let is_fast = self.is_narrow() || !self.tiles(self.co_per_group()).is_empty();
+        target.kernels == Kernels::Naive || !is_fast
+    }
+
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.
     pub fn shader(&self, path: &'static str) -> Shader {
         Shader::new(path).constants(&self.window.constants()).constants(&[
@@ -202,11 +242,10 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
             Some(size) => vec![max_pool2d(tape, y, Window::square(size, size, 0))],
         }
     });
-    let case = case.fused(pool.map_or(0, |_| 1)).real("x", &x, Fill::Normal).real(
-        "weight",
-        &[kernel_h, kernel_w, ci_per_group, co],
-        Fill::Normal,
-    );
+    let weight = [kernel_h, kernel_w, ci_per_group, co];
+    let n_fused = usize::from(pool.is_some()) + usize::from(winograd::fits(&conv, &weight));
+    let case =
+        case.fused(n_fused).real("x", &x, Fill::Normal).real("weight", &weight, Fill::Normal);
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
@@ -223,7 +262,8 @@ fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> 
         }
         vec![batch_norm(tape, y, gamma, beta, 1e-5).y]
     });
-    case = case.fused(1 + usize::from(pool));
+    let winograd = winograd::fits(&conv, &inputs[1].shape);
+    case = case.fused(1 + usize::from(pool) + usize::from(winograd));
     let mut inputs = inputs.into_iter();
     case.inputs.extend(inputs.by_ref().take(2));
     case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
@@ -237,6 +277,8 @@ fn cases() -> Vec<Case> {
     let same = Conv2d::square(3, 1, 1);
     let grouped = |groups, stride| Conv2d { groups, ..Conv2d::square(3, stride, 1) };
     let uneven = Window { size: [3, 2], stride: [2, 1], padding: [0, 1] };
+    let row = Window { size: [1, 7], stride: [1, 1], padding: [0, 3] };
+    let column = Window { size: [7, 1], stride: [1, 1], padding: [3, 0] };
     vec![
         case([2, 6, 7, 3], 8, same, false, None),
         case([3, 5, 6, 8], 20, same, true, None),
@@ -266,6 +308,71 @@ fn cases() -> Vec<Case> {
         norm_case([3, 10, 2, 3], 133, same, false, true),
         // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),
+        // Groups of 1, 2, 4, 8 and 16 channels, with more and fewer channels than the CPU device has lanes.
+        case([2, 6, 7, 20], 20, grouped(20, 1), true, None),
+        case([2, 7, 6, 6], 6, Conv2d { groups: 6, ..Conv2d::square(5, 2, 2) }, false, None),
+        case([1, 9, 7, 24], 24, grouped(12, 1), false, None),
+        case([2, 9, 8, 24], 24, grouped(6, 2), true, None),
+        case([1, 7, 9, 32], 32, grouped(4, 1), false, None),
+        case([1, 9, 7, 32], 32, grouped(2, 2), false, None),
+        // A stem of few channels, also with mean and M2, of whole partitions and of others; kernels of 1x1, of one row
+        // and of one column.
+        norm_case([2, 4, 64, 3], 16, same, false, false),
+        norm_case([2, 7, 9, 3], 16, same, true, false),
+        case([1, 13, 15, 3], 32, Conv2d::square(7, 2, 3), true, None),
+        case([2, 5, 6, 20], 12, Conv2d::square(1, 1, 0), true, None),
+        case([1, 6, 9, 5], 6, Conv2d { window: row, groups: 1 }, false, None),
+        case([1, 9, 6, 5], 6, Conv2d { window: column, groups: 1 }, false, None),
+        // Winograd's algorithm: odd sizes and channels, other paddings, pools, and mean and M2 of whole tasks or not.
+        case([2, 13, 11, 65], 127, same, true, None),
+        case([2, 13, 12, 64], 129, Conv2d::square(3, 1, 0), false, None),
+        case([2, 11, 10, 130], 64, Conv2d::square(3, 1, 2), true, None),
+        case([2, 16, 12, 64], 129, same, false, Some(2)),
+        case([3, 11, 13, 66], 128, same, false, Some(2)),
+        norm_case([3, 16, 16, 64], 130, same, true, false),
+        norm_case([3, 16, 16, 64], 130, same, false, true),
+        norm_case([3, 9, 11, 64], 129, same, false, false),
+    ]
+    .into_iter()
+    .chain(family_cases())
+    .collect()
+}
+
+/// Returns cases with the groups, strides and kernels of the networks, on small and uneven planes.
+fn family_cases() -> Vec<Case> {
+    let grouped = |groups, kernel_size, stride| {
+        let padding = kernel_size / 2;
+        Conv2d { groups, ..Conv2d::square(kernel_size, stride, padding) }
+    };
+    let line =
+        |size, padding| Conv2d { window: Window { size, stride: [1, 1], padding }, groups: 1 };
+    vec![
+        // Strides, where d_input divides the pixels into phases. The first has split-K, and the third has phases without
+        // a term.
+        case([1, 7, 6, 60], 60, Conv2d::square(3, 2, 1), false, None),
+        case([3, 9, 8, 8], 12, Conv2d::square(3, 2, 1), true, None),
+        case([2, 6, 7, 12], 8, Conv2d::square(1, 2, 0), false, None),
+        case([2, 13, 14, 3], 8, Conv2d::square(7, 2, 3), false, None),
+        case([2, 10, 8, 8], 12, Conv2d::square(5, 3, 2), false, None),
+        case([2, 6, 9, 8], 8, line([1, 7], [0, 3]), false, None),
+        case([2, 9, 6, 8], 8, line([7, 1], [3, 0]), false, None),
+        // Narrow groups, of 4, 2 and 1 channels.
+        case([2, 9, 11, 16], 16, grouped(4, 3, 1), true, None),
+        case([2, 9, 12, 8], 8, grouped(2, 3, 2), false, None),
+        case([3, 7, 5, 16], 16, grouped(8, 3, 2), false, None),
+        case([2, 6, 9, 6], 6, grouped(3, 3, 1), false, None),
+        case([1, 40, 14, 8], 8, grouped(8, 3, 1), true, None),
+        case([2, 11, 9, 36], 36, grouped(36, 5, 2), false, None),
+        case([2, 8, 8, 5], 5, grouped(5, 3, 1), false, None),
+        norm_case([3, 9, 8, 8], 8, grouped(2, 3, 1), false, false),
+        // Wider groups. Those of the last two fill tiles of 64 and of 128 columns.
+        case([2, 6, 7, 16], 16, grouped(2, 3, 1), true, None),
+        case([2, 7, 6, 16], 32, grouped(2, 3, 2), false, None),
+        case([2, 5, 6, 48], 48, grouped(2, 1, 2), false, None),
+        norm_case([3, 9, 8, 32], 32, grouped(2, 3, 1), false, false),
+        case([2, 6, 6, 32], 32, grouped(2, 3, 1), false, Some(2)),
+        case([2, 7, 5, 128], 128, grouped(2, 3, 2), false, None),
+        case([2, 5, 5, 256], 256, grouped(2, 1, 1), false, None),
     ]
 }
 

@@ -7,8 +7,11 @@
 //!
 //! Shaders: `shaders/max_pool2d/`. Derivation: `docs/ops/max_pool2d.md`.
 
+use std::ops::Range;
+
 use super::pool::PlaneSizes;
 use super::{Case, OpTests, Pool, Window, case::Fill};
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk, for_each_chunk_of_two};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
@@ -72,40 +75,61 @@ impl Reference for MaxPool2d {
         let sizes = self.pool.sizes("max_pool2d", args.io.input_shape(0));
         let x = args.inputs[0].real();
         let [y, index] = args.outputs else { panic!("max_pool2d has two outputs") };
-        let (y, index) = ((y.real(), sizes.output_image()), (index.words(), sizes.output_image()));
-        for_each_chunk_of_two(y, index, &|image, y, index| {
-            let x = chunk(x, image, sizes.input_image());
-            // The index u32::MAX marks an output that has no maximum yet. The output takes the first value of its
-            // window, even if the value is −∞.
-            index.fill(u32::MAX);
-            each_source(self.pool.window, &sizes, |out, at, source| {
-                for c in 0..sizes.channels {
-                    let (value, ix) = (x[source * sizes.channels + c], out * sizes.channels + c);
-                    if index[ix] == u32::MAX || greater_or_nan(value, y[ix]) {
-                        y[ix] = value;
-                        index[ix] = at as u32;
-                    }
-                }
-            });
+        let row = sizes.out[1] * sizes.channels;
+        for_each_chunk_of_two((y.real(), row), (index.words(), row), &|row, y, index| {
+            let x = chunk(x, row / sizes.out[0], sizes.input_image());
+            let oy = row % sizes.out[0];
+            let (window, channels) = (self.pool.window, sizes.channels);
+            pool_row::<T, LANES>(window, &sizes, oy, whole(channels), x, y, index);
+            pool_row::<T, 1>(window, &sizes, oy, rest(channels), x, y, index);
         });
     }
 }
 
-/// Calls `visit(output pixel, position, input pixel)` for every output pixel of one image and every position of its
-/// window inside the plane, in row-major order.
-fn each_source(window: Window, sizes: &PlaneSizes, mut visit: impl FnMut(usize, usize, usize)) {
-    let ([kernel_h, kernel_w], [h, w]) = (window.size, sizes.plane);
-    for oy in 0..sizes.out[0] {
-        for ox in 0..sizes.out[1] {
-            for at in 0..kernel_h * kernel_w {
-                let row = window.source(0, oy, at / kernel_w, h);
-                let column = window.source(1, ox, at % kernel_w, w);
-                if let (Some(row), Some(column)) = (row, column) {
-                    visit(oy * sizes.out[1] + ox, at, row * w + column);
+/// Computes row `oy` of an image's output for some channels, `L` channels at a time.
+fn pool_row<T: Real, const L: usize>(
+    window: Window,
+    sizes: &PlaneSizes,
+    oy: usize,
+    channels: Range<usize>,
+    x: &[T],
+    y: &mut [T],
+    index: &mut [u32],
+) {
+    let rows = inside(window, 0, oy, sizes.plane[0]);
+    for ox in 0..sizes.out[1] {
+        let columns = inside(window, 1, ox, sizes.plane[1]);
+        let at = |ky: usize, kx: usize| {
+            let row = oy * window.stride[0] + ky - window.padding[0];
+            let column = ox * window.stride[1] + kx - window.padding[1];
+            (row * sizes.plane[1] + column) * sizes.channels
+        };
+        for c in channels.clone().step_by(L) {
+            // The output takes the first value of its window, even if the value is −∞.
+            let mut largest: [T; L] = lanes(x, at(rows.start, columns.start) + c);
+            let mut at_largest = [(rows.start * window.size[1] + columns.start) as u32; L];
+            for ky in rows.clone() {
+                for kx in columns.clone() {
+                    let values: [T; L] = lanes(x, at(ky, kx) + c);
+                    let position = (ky * window.size[1] + kx) as u32;
+                    for lane in 0..L {
+                        let greater = greater_or_nan(values[lane], largest[lane]);
+                        largest[lane] = if greater { values[lane] } else { largest[lane] };
+                        at_largest[lane] = if greater { position } else { at_largest[lane] };
+                    }
                 }
             }
+            store(y, ox * sizes.channels + c, largest);
+            store(index, ox * sizes.channels + c, at_largest);
         }
     }
+}
+
+/// Returns the positions of window number `ix` along an axis that are inside the plane.
+fn inside(window: Window, axis: usize, ix: usize, extent: usize) -> Range<usize> {
+    let (start, padding) = (ix * window.stride[axis], window.padding[axis]);
+    let end = (extent + padding).saturating_sub(start).min(window.size[axis]);
+    padding.saturating_sub(start)..end
 }
 
 /// Returns true if `value` replaces `largest`, the largest value so far: `value` is greater, or it is NaN. A number
@@ -154,19 +178,51 @@ impl Reference for MaxPool2dBackward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let sizes = self.pool.sizes("max_pool2d", &self.x_shape);
         let (d_y, index) = (args.inputs[0].real(), args.inputs[1].words());
-        for_each_chunk(args.outputs[0].real(), sizes.input_image(), &|image, d_x| {
+        let row = sizes.plane[1] * sizes.channels;
+        for_each_chunk(args.outputs[0].real(), row, &|row, d_x| {
+            let image = row / sizes.plane[0];
             let d_y = chunk(d_y, image, sizes.output_image());
             let index = chunk(index, image, sizes.output_image());
+            let row = row % sizes.plane[0];
+            let (window, channels) = (self.pool.window, sizes.channels);
             d_x.fill(T::ZERO);
-            each_source(self.pool.window, &sizes, |out, at, source| {
-                for c in 0..sizes.channels {
-                    let ix = out * sizes.channels + c;
-                    if index[ix] == at as u32 {
-                        d_x[source * sizes.channels + c] += d_y[ix];
-                    }
-                }
-            });
+            unpool_row::<T, LANES>(window, &sizes, row, whole(channels), d_y, index, d_x);
+            unpool_row::<T, 1>(window, &sizes, row, rest(channels), d_y, index, d_x);
         });
+    }
+}
+
+/// Adds the gradients of all windows over row `row` of an image's input, for some channels, `L` channels at a time.
+fn unpool_row<T: Real, const L: usize>(
+    window: Window,
+    sizes: &PlaneSizes,
+    row: usize,
+    channels: Range<usize>,
+    d_y: &[T],
+    index: &[u32],
+    d_x: &mut [T],
+) {
+    let row = row + window.padding[0];
+    let first = (row + 1).saturating_sub(window.size[0]).div_ceil(window.stride[0]);
+    for oy in first..sizes.out[0].min(row / window.stride[0] + 1) {
+        let ky = row - oy * window.stride[0];
+        for ox in 0..sizes.out[1] {
+            let columns = inside(window, 1, ox, sizes.plane[1]);
+            let out = (oy * sizes.out[1] + ox) * sizes.channels;
+            for c in channels.clone().step_by(L) {
+                let d_y: [T; L] = lanes(d_y, out + c);
+                let index: [u32; L] = lanes(index, out + c);
+                for kx in columns.clone() {
+                    let at = (ky * window.size[1] + kx) as u32;
+                    let column = ox * window.stride[1] + kx - window.padding[1];
+                    let mut sums: [T; L] = lanes(d_x, column * sizes.channels + c);
+                    for lane in 0..L {
+                        sums[lane] += if index[lane] == at { d_y[lane] } else { T::ZERO };
+                    }
+                    store(d_x, column * sizes.channels + c, sums);
+                }
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The memory plan: the place of every value, computed before the step runs.
 //!
 //! Inputs and the state have buffers of their own. Transient values share slots by liveness: a value occupies a slot
-//! from its node to its last reader ([`slots`]). A slot is one buffer, and holds one value at a time: a dispatch must
+//! from its node to its last reader (`plan/slots.rs`). A slot is one buffer, and holds one value at a time: a dispatch must
 //! not bind the same buffer for reading and for writing, even at disjoint ranges. The programs of a session run one at a
 //! time, so a plan first uses the slots of earlier programs, and then adds slots.
 

@@ -13,7 +13,7 @@
 //! the segment's nodes compute it again. A copy has the same op and the same inputs as its node, so it gives the same
 //! bits. The last segment has no copies, because the backward pass begins with it.
 //!
-//! [`cuts`] chooses the segments: those with the smallest estimate of the largest memory.
+//! The function `cuts` chooses the segments: those with the smallest estimate of the largest memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -6,7 +6,7 @@ use wgrad::nn::Weights;
 use wgrad::tape::StateLayout;
 use wgrad::train::step::StepConfig;
 
-use super::lab::{BAND, Cost, Spread, Training, Verdict, arms, step_times};
+use super::lab::{BAND, Cost, Training, Verdict, arms, step_times};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -81,7 +81,7 @@ fn show(record: &Record, page: &mut Page) {
         page.chart(&arms::chart(record, &RUNS, what, title, "steps"), BAND);
     }
     let mut rows = Vec::new();
-    let mut found: [Option<(Cost, Spread)>; 3] = [None; 3];
+    let mut found: [Option<Cost>; 3] = [None; 3];
     for (ix, run) in RUNS.iter().enumerate() {
         let times = format!("time/{}/seconds", RUNS[ix.min(1)]);
         let (Some(cost), Some(error), Some(train)) = (
@@ -100,7 +100,7 @@ fn show(record: &Record, page: &mut Page) {
         row.extend(cost.cells());
         row.extend([train.percent(), error.percent()]);
         rows.push(row);
-        found[ix] = Some((cost, error));
+        found[ix] = Some(cost);
     }
     let columns = [
         "end of a block",
@@ -113,18 +113,12 @@ fn show(record: &Record, page: &mut Page) {
     ];
     page.table("The same network with both ends of its blocks", &columns, &rows);
 
-    let [Some((add, add_error)), concat, from_sum] = found else { return };
-    for (other, is) in
-        [(concat, "concatenation"), (from_sum, "concatenation that begins as the sum")]
+    for (run, is) in [(1, "concatenation"), (SUM_AT_FIRST, "concatenation that begins as the sum")]
     {
-        let Some((_, error)) = other else { continue };
-        page.verdict(
-            &format!("{is} gives a lower error than addition"),
-            Verdict::of(error.is_below(&add_error), add_error.is_below(&error)),
-            &format!("The test error is {} against {}.", error.percent(), add_error.percent()),
-        );
+        let claim = format!("{is} gives a lower error than addition");
+        arms::is_lowest(record, page, &claim, &[RUNS[run], RUNS[0]]);
     }
-    let Some((concat, _)) = concat else { return };
+    let [Some(add), Some(concat), _] = found else { return };
     let ratio = concat.bytes / add.bytes;
     let sizes = format!(
         "It takes {ratio:.2} times the memory, and has {:.2} times the parameters.",

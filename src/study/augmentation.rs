@@ -8,7 +8,7 @@ use wgrad::ops::augment::{AugmentFlags, ColorJitter};
 use wgrad::train::step::StepConfig;
 
 use super::lab::arms;
-use super::lab::{BAND, Lab, Spread, Stopped, Training, Verdict};
+use super::lab::{BAND, Interval, Lab, Spread, Stopped, Training, Verdict};
 use super::{Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -80,13 +80,13 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the test error minus the error on training images without augmentation, over the seeds.
-pub(super) fn gap(record: &Record, arm: &str) -> Option<Spread> {
+/// Returns the test error minus the error on training images without augmentation, for each seed.
+pub(super) fn gaps(record: &Record, arm: &str) -> Vec<f64> {
     let [train, test] =
         ["clean training error", "test error"].map(|what| record.of_seeds(arm, what));
     let gaps =
         train.iter().zip(test).filter_map(|(train, test)| Some(test.last()? - train.last()?));
-    Spread::of(&gaps.collect::<Vec<_>>())
+    gaps.collect()
 }
 
 fn show(record: &Record, page: &mut Page) {
@@ -96,7 +96,10 @@ fn show(record: &Record, page: &mut Page) {
     let mut rows = Vec::new();
     for arm in names(3) {
         let errors = ["clean training error", "test error"].map(|what| record.last(arm, what));
-        let ([Some(train), Some(test)], Some(gap)) = (errors, gap(record, arm)) else { continue };
+        let ([Some(train), Some(test)], Some(gap)) = (errors, Spread::of(&gaps(record, arm)))
+        else {
+            continue;
+        };
         page.figure(arms::figure(arm, "test_error"), test.mean);
         page.figure(arms::figure(arm, "gap"), gap.mean);
         rows.push(vec![arm.to_string(), train.percent(), test.percent(), gap.percent()]);
@@ -112,14 +115,19 @@ fn show(record: &Record, page: &mut Page) {
         arms::is_lowest(record, page, &claim, &[little, BASE]);
     }
     arms::is_lowest(record, page, "much colour jitter raises the test error", &[BASE, "jitter 1"]);
-    let (Some(with), Some(none)) = (gap(record, BASE), gap(record, "none")) else { return };
+    let [with, none] = [BASE, "none"].map(|arm| gaps(record, arm));
+    // The arms have the same seeds.
+    let differences: Vec<f64> = with.iter().zip(&none).map(|(with, none)| with - none).collect();
+    let difference = Interval::of(&differences);
+    let [Some(with), Some(none)] = [with, none].map(|gaps| Spread::of(&gaps)) else { return };
     page.verdict(
         "augmentation narrows the gap between training and test",
-        Verdict::of(with.is_below(&none), none.is_below(&with)),
+        Verdict::below(difference, 0.0),
         &format!(
-            "The gap is {} with {BASE}, and {} without augmentation.",
+            "The gap is {} with {BASE} and {} without augmentation, a difference of {}.",
             with.percent(),
-            none.percent()
+            none.percent(),
+            Interval::points(difference)
         ),
     );
 }

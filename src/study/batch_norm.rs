@@ -7,10 +7,10 @@
 use wgrad::base::chart::lines::Unit;
 use wgrad::nn::NetworkConfig;
 
-use super::lab::batch_statistics::{deviations, errors_by_batch_size};
-use super::lab::plain::Plain;
+use super::lab::batch_statistics::statistics;
+use super::lab::plain::plain8;
 use super::lab::surface::line;
-use super::lab::{BAND, Trained, Training, Verdict, arms};
+use super::lab::{BAND, Interval, Trained, Training, Verdict, arms};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -53,7 +53,7 @@ fn distances() -> Vec<f64> {
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let width = lab.width(lab.size([2, 8, 64]));
     for (name, has_batch_norm) in NETWORKS.into_iter().zip([true, false]) {
-        let network = lab.config(Plain { has_batch_norm }, width);
+        let network = lab.config(plain8(has_batch_norm), width);
         for seed in lab.seeds(N_SEEDS) {
             lab.measure(&format!("{name}/seed {seed}"), |lab| run(lab, network, seed))?;
         }
@@ -91,25 +91,11 @@ fn run(lab: &Lab<'_>, network: NetworkConfig, seed: u64) -> anyhow::Result<Found
                 found.push((format!("{look}/cosine"), line.cosines));
             }
             let trained = Trained { weights: after, ..Trained::empty(lab, network)? };
-            found.extend(statistics(lab, &trained)?);
+            found.extend(statistics(lab, &trained, &LAYERS, &SIZES)?);
         }
     }
     found.push(("test error".to_string(), errors));
     found.push(("highest rate".to_string(), vec![highest]));
-    Ok(found)
-}
-
-/// Compares the statistics of small batches with the running statistics. A network without batch norm has none.
-fn statistics(lab: &Lab<'_>, trained: &Trained) -> anyhow::Result<Found> {
-    let mut found = Vec::new();
-    if !trained.layout.running_statistics.is_empty() {
-        found.push(("error by size".to_string(), errors_by_batch_size(lab, trained, &SIZES)?));
-        for layer in LAYERS {
-            let [means, variances] = deviations(lab, trained, layer, &SIZES)?;
-            found.push((format!("{layer}/means"), means));
-            found.push((format!("{layer}/variances"), variances));
-        }
-    }
     Ok(found)
 }
 
@@ -157,8 +143,12 @@ fn compare(record: &Record, page: &mut Page, what: &str, claim: &str, text: &str
     for (network, spread) in NETWORKS.iter().zip([with, without]) {
         page.figure(format!("{what}_{network}").replace([' ', '/'], "_"), spread.mean);
     }
-    let verdict = Verdict::of(without.is_below(&with), with.is_below(&without));
-    page.verdict(claim, verdict, &format!("{text} {with} with batch norm, and {without} without."));
+    let difference = record.difference_at_end([NETWORKS[1], NETWORKS[0]], what);
+    let text = format!(
+        "{text} {with:.3} with batch norm and {without:.3} without, a difference of {}.",
+        Interval::shown(difference, "", |of| format!("{of:.3}"))
+    );
+    page.verdict(claim, Verdict::below(difference, 0.0), &text);
 }
 
 fn show_statistics(record: &Record, page: &mut Page) {
@@ -192,9 +182,17 @@ fn show_statistics(record: &Record, page: &mut Page) {
     page.figure("error_of_two", two.mean);
     page.figure("error_of_running_statistics", running.mean);
     let (of_two, of_running) = (two.percent(), running.percent());
+    let [of_running_at, of_two_at] = [("test error", LOOK), ("error by size", 1)]
+        .map(|(what, ix)| record.by_seed(network, what).into_values().map(move |all| all[ix]));
+    let differences = of_running_at.zip(of_two_at).map(|(running, two)| running - two);
+    let difference = Interval::of(&differences.collect::<Vec<_>>());
     page.verdict(
         "the statistics of small batches cost accuracy",
-        Verdict::of(running.is_below(&two), two.is_below(&running)),
-        &format!("The test error is {of_two} with the statistics of two images, and {of_running} with the running statistics."),
+        Verdict::below(difference, 0.0),
+        &format!(
+            "The test error is {of_running} with the running statistics and {of_two} with those of two images, a \
+             difference of {}.",
+            Interval::points(difference)
+        ),
     );
 }

@@ -4,9 +4,9 @@
 
 use wgrad::base::chart::lines::Unit;
 
-use super::lab::flow::{Flow, change, cosine, in_digits};
+use super::lab::flow::{self, Flow, digits, in_digits};
 use super::lab::residual::{Join, Order, Residual, plain, sum};
-use super::lab::{Spread, Verdict};
+use super::lab::{Interval, Spread, Verdict};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -41,50 +41,36 @@ const SHARES: [f32; 3] = [0.01, 0.1, 0.5];
 const N_SEEDS: u64 = 3;
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
-    let (width, n_images) = (lab.width(lab.size([2, 8, 16])), lab.size([4, 16, 32]));
-    let (images, labels) = neighbours(lab, n_images);
-    for &depth in lab.size([&DEPTHS[..2], &[20, 56, 110], &DEPTHS[2..]]) {
+    let (width, n_pairs) = (lab.width(lab.size([2, 8, 16])), lab.size([4, 16, 32]));
+    let (images, labels) = lab.images.first(lab.size([4, 128, 128]));
+    let (near, near_labels) = flow::neighbours(lab, n_pairs, &SHARES);
+    let n_pairs = near_labels.len() / (1 + SHARES.len());
+    let depths: &[usize] = lab.size([&DEPTHS[..2], &[20, 56, 110], &DEPTHS[2..]]);
+    let shown = depths.iter().copied().rfind(|&depth| depth <= SHOWN);
+    for &depth in depths {
         for (name, order, join, has_batch_norm) in NETWORKS {
             for seed in lab.seeds(N_SEEDS) {
                 lab.measure(&format!("{name}/{depth} layers/seed {seed}"), |lab| {
                     let n_blocks = (depth - 2) / 6;
                     let network = Residual { order, n_blocks, has_batch_norm, join };
-                    let flow = Flow::measure(lab, &network, width, seed, (&images, &labels))?;
-                    let (own, of_neighbours) =
-                        flow.d_images.split_at(images.len() / (1 + SHARES.len()));
-                    let alike =
-                        of_neighbours.chunks(own.len()).map(|d| mean_cosine(own, d, n_images));
-                    Ok(vec![
-                        ("ratio", vec![Flow::ratio(&flow.outputs)]),
-                        ("correlation", alike.collect()),
-                        ("outputs", flow.outputs),
-                        ("weights", flow.weights),
-                    ])
+                    let run = |batch| Flow::measure(lab, &network, width, seed, batch);
+                    let Flow { outputs, weights, .. } = run((&images, &labels))?;
+                    let ratio = vec![Flow::ratio(&outputs)];
+                    let mut numbers =
+                        vec![("ratio", ratio), ("outputs", outputs), ("weights", weights)];
+                    if Some(depth) == shown {
+                        let d_images = run((&near, &near_labels))?.d_images;
+                        let (own, others) = d_images.split_at(near.len() / (1 + SHARES.len()));
+                        let alike =
+                            others.chunks(own.len()).map(|d| flow::mean_cosine(own, d, n_pairs));
+                        numbers.push(("correlation", alike.collect()));
+                    }
+                    Ok(numbers)
                 })?;
             }
         }
     }
     Ok(())
-}
-
-/// Returns `n` images and their neighbours: all images, then for each share all mixtures of an image with this share of
-/// the next image.
-fn neighbours(lab: &Lab<'_>, n: usize) -> (Vec<f32>, Vec<u32>) {
-    let n_train = lab.images.train().len() as u32;
-    let numbers: Vec<u32> = (0..n as u32).map(|ix| ix % n_train).collect();
-    let (mut images, labels) = lab.images.arrays(lab.images.train(), &numbers);
-    let (own, one) = (images.clone(), images.len() / n);
-    for share in SHARES {
-        let next = own.iter().cycle().skip(one);
-        images.extend(own.iter().zip(next).map(|(a, b)| (1.0 - share) * a + share * b));
-    }
-    (images, labels.repeat(1 + SHARES.len()))
-}
-
-/// Returns the mean over `n` images of the cosine between two lists of gradients.
-fn mean_cosine(a: &[f32], b: &[f32], n: usize) -> f64 {
-    let one = a.len() / n;
-    a.chunks(one).zip(b.chunks(one)).map(|(a, b)| cosine(a, b)).sum::<f64>() / n as f64
 }
 
 /// Returns the key of a network of some depth in the record.
@@ -113,7 +99,7 @@ fn show(record: &Record, page: &mut Page) {
     }
     over_depth(record, page, &depths);
     correlations(record, page, shown);
-    verdicts(page, shown, |ix, what, at| record.spread(&key(ix, shown), what, at));
+    verdicts(record, page, shown);
 }
 
 fn over_depth(record: &Record, page: &mut Page, depths: &[usize]) {
@@ -158,43 +144,56 @@ fn correlations(record: &Record, page: &mut Page, shown: usize) {
     page.table(&title, &["network", "share 0.01", "share 0.1", "share 0.5"], &rows);
 }
 
-fn verdicts(page: &mut Page, depth: usize, of: impl Fn(usize, &str, usize) -> Option<Spread>) {
-    let three = |first: usize, what: &str, at: usize| {
-        let [plain, v1, v2] = [0, 1, 2].map(|kind| of(first + kind, what, at));
-        Some((plain?, v1?, v2?))
+fn verdicts(record: &Record, page: &mut Page, depth: usize) {
+    let spread = |ix: usize, what: &str, at| record.spread(&key(ix, depth), what, at);
+    let difference = |a: usize, b: usize, what: &str, of: &dyn Fn(&[f64]) -> f64| {
+        record.difference([&key(a, depth), &key(b, depth)], what, of)
     };
     for (first, with) in [(0, "with"), (3, "without")] {
-        let Some((plain, v1, v2)) = three(first, "ratio", 0) else { continue };
-        let [p, a, b] = [plain, v1, v2].map(change);
-        let [plain, v1, v2] = [plain, v1, v2].map(in_digits);
+        let ratios = [0, 1, 2].map(|kind| spread(first + kind, "ratio", 0));
+        let [Some(plain), Some(v1), Some(v2)] = ratios.map(|ratio| ratio.map(in_digits)) else {
+            continue;
+        };
+        // The size of the logarithm is 0 for a ratio of 1, and the same for 2 and for 1/2.
+        let change = |ratio: &[f64]| ratio[0].ln().abs();
+        let differences = [1, 2].map(|kind| difference(first + kind, first, "ratio", &change));
+        let [of_v1, of_v2] = differences.map(|of| Interval::shown(of, "", digits));
         page.verdict(
             &format!("{with} batch norm, shortcuts keep the size of the gradient better than none"),
-            Verdict::of(a.is_below(&p) && b.is_below(&p), p.is_below(&a) || p.is_below(&b)),
+            Verdict::all(differences.map(|of| Verdict::below(of, 0.0))),
             &format!(
                 "From the last block of {depth} layers to the first, the norm is multiplied by {plain} in a plain \
-                 network, by {v1} with shortcuts, and by {v2} with shortcuts and pre-activation."
+                 network, by {v1} with shortcuts, and by {v2} with shortcuts and pre-activation. The size of the \
+                 logarithm changes by {of_v1} with shortcuts, and by {of_v2} with pre-activation too."
             ),
         );
     }
-    if let Some((plain, ..)) = three(0, "ratio", 0) {
+    if let Some(plain) = spread(0, "ratio", 0) {
+        let logarithms: Vec<f64> =
+            record.of_seeds(&key(0, depth), "ratio").iter().map(|ratio| ratio[0].ln()).collect();
+        let logarithm = Interval::of(&logarithms);
         page.verdict(
             "the gradient of a plain network with batch norm vanishes towards the images",
-            Verdict::of(plain.high < 1.0, plain.low > 1.0),
-            &format!("It is multiplied by {} over {depth} layers.", in_digits(plain)),
+            Verdict::below(logarithm, 0.0),
+            &format!(
+                "It is multiplied by {} over {depth} layers. The logarithm is {}.",
+                in_digits(plain),
+                Interval::shown(logarithm, "", digits)
+            ),
         );
     }
     for (at, share) in SHARES.into_iter().enumerate() {
-        let Some((plain, v1, v2)) = three(0, "correlation", at) else { continue };
+        let alike = [0, 1, 2].map(|kind| spread(kind, "correlation", at));
+        let [Some(plain), Some(v1), Some(v2)] = alike else { continue };
+        let differences = [1, 2].map(|kind| difference(0, kind, "correlation", &|all| all[at]));
+        let [of_v1, of_v2] = differences.map(|of| Interval::shown(of, "", |of| format!("{of:.3}")));
         let share = 100.0 * share;
         page.verdict(
             &format!("with batch norm, shortcuts make gradients of neighbours at {share}% more alike"),
-            Verdict::of(
-                plain.is_below(&v1) && plain.is_below(&v2),
-                v1.is_below(&plain) || v2.is_below(&plain),
-            ),
+            Verdict::all(differences.map(|of| Verdict::below(of, 0.0))),
             &format!(
-                "The correlation is {plain} in a plain network, {v1} with shortcuts, and {v2} with shortcuts and \
-                 pre-activation."
+                "The correlation is {plain} in a plain network, {v1} with shortcuts, a difference of {of_v1}, and {v2} \
+                 with shortcuts and pre-activation, a difference of {of_v2}."
             ),
         );
     }

@@ -3,12 +3,14 @@
 //!
 //! `docs/lessons/lr_finder.md` has the text.
 
+use std::collections::BTreeMap;
+
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::train::lr_find::curve::{Range, Scale};
 
 use super::lab::arms;
-use super::lab::{Lab, Spread, Training, Verdict, sweep};
+use super::lab::{Interval, Lab, Training, Verdict, difference, spread, sweep};
 use super::{Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -76,22 +78,14 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the noise of the curves of a sweep, over the seeds.
-fn noise(record: &Record, sweep: &str) -> Option<Spread> {
-    let [rates, losses] = ["rates", "losses"].map(|what| record.of_seeds(sweep, what));
-    let noises = rates.iter().zip(losses).filter_map(|(rates, of)| sweep::noise(rates, of));
-    Spread::of(&noises.collect::<Vec<_>>())
-}
-
-/// Returns the number of learning rates of a sweep that are on the slope of the logarithmic sweep, over the seeds.
-pub(super) fn on_slope(record: &Record, sweep: &str) -> Option<Spread> {
-    let count = |(name, rates): (&str, &[f64])| {
-        let seed = name.strip_suffix("/rates")?;
-        let end = |end: &str| record.number(&format!("log/{seed}/{end}"));
+/// Returns the number of learning rates of a sweep that are on the slope of the logarithmic sweep, for each seed.
+pub(super) fn on_slope(record: &Record, sweep: &str) -> BTreeMap<u64, f64> {
+    let count = |(seed, rates): (u64, &[f64])| {
+        let end = |end: &str| record.number(&format!("log/seed {seed}/{end}"));
         let slope = end("start")?..=end("end")?;
-        Some(rates.iter().filter(|rate| slope.contains(*rate)).count() as f64)
+        Some((seed, rates.iter().filter(|rate| slope.contains(*rate)).count() as f64))
     };
-    Spread::of(&record.below(&format!("{sweep}/")).filter_map(count).collect::<Vec<_>>())
+    record.by_seed(sweep, "rates").into_iter().filter_map(count).collect()
 }
 
 /// Returns the curve of a sweep of the first seed, without losses that are far above the first one.
@@ -155,9 +149,10 @@ fn show(record: &Record, page: &mut Page) {
     let mut rows = Vec::new();
     for (name, ..) in SWEEPS {
         let [_, ..] = record.of_seeds(name, "rates")[..] else { continue };
-        let steps = on_slope(record, name).map(|steps| steps.mean);
-        let noises = [noise(record, &format!("{name}, losses")), noise(record, name)];
-        let [raw, cleared] = noises.map(|of| of.map_or("-".to_string(), |of| of.to_string()));
+        let steps = spread(&on_slope(record, name)).map(|steps| steps.mean);
+        let [raw, cleared] = [&format!("{name}, losses"), name].map(|sweep| {
+            spread(&sweep::noises(record, sweep)).map_or("-".to_string(), |of| of.to_string())
+        });
         let n_found = record.of_seeds(name, "steepest").len().to_string();
         page.figure(arms::figure(name, "steps_on_slope"), steps.unwrap_or(f64::NAN));
         let steps = steps.map_or("-".to_string(), |steps| format!("{steps:.1}"));
@@ -175,26 +170,32 @@ fn show(record: &Record, page: &mut Page) {
     }
     page.table("Training with the peaks of three seeds", &["peak", "rates", "test error"], &rows);
 
-    if let [Some(log), Some(linear)] = ["log", "linear"].map(|name| on_slope(record, name)) {
-        let [of_log, of_linear] = [log.mean, linear.mean];
+    let [log, linear] = ["log", "linear"].map(|name| on_slope(record, name));
+    if let [Some(of_log), Some(of_linear)] = [&log, &linear].map(spread) {
+        let of = difference(&linear, &log);
+        let shown = Interval::shown(of, "", |steps| format!("{steps:.1}"));
+        let [of_log, of_linear] = [of_log.mean, of_linear.mean];
         let text = format!(
-            "On the slope are {of_log:.1} steps of the first, and {of_linear:.1} of the second."
+            "On the slope are {of_log:.1} steps of the first and {of_linear:.1} of the second, a difference of {shown}."
         );
-        let verdict = Verdict::of(linear.is_below(&log), log.is_below(&linear));
-        page.verdict("logarithmic steps cover the slope better than linear ones", verdict, &text);
+        let claim = "logarithmic steps cover the slope better than linear ones";
+        page.verdict(claim, Verdict::below(of, 0.0), &text);
     }
     let names = ["log, losses", "log, not augmented, losses"];
-    if let [Some(with), Some(without)] = names.map(|name| noise(record, name)) {
+    let [augmented, bare] = names.map(|name| sweep::noises(record, name));
+    if let [Some(with), Some(without)] = [&augmented, &bare].map(spread) {
         page.figure("noise_augmented", with.mean);
         page.figure("noise_not_augmented", without.mean);
-        let text =
-            format!("The noise of the losses is {with} with crop and flip, and {without} without.");
-        let verdict = Verdict::of(with.is_below(&without), without.is_below(&with));
-        page.verdict("augmentation smooths the curve", verdict, &text);
+        let of = difference(&augmented, &bare);
+        let text = format!(
+            "The noise of the losses is {with} with crop and flip and {without} without, a difference of {}.",
+            Interval::shown(of, "", |noise| format!("{noise:.4}"))
+        );
+        page.verdict("augmentation smooths the curve", Verdict::below(of, 0.0), &text);
     }
     let names = ARMS.map(|(name, ..)| name);
     let claim = "the middle of the slope trains better than its start and its end";
     arms::is_lowest(record, page, claim, &names[..3]);
-    let claim = "no other rule of the finder gives a lower error than the middle of the slope";
+    let claim = "the middle of the slope gives an error at most 2 points above that of the finder's other rules";
     arms::is_no_higher(record, page, claim, &[names[0], names[3], names[4]]);
 }

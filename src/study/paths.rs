@@ -9,7 +9,7 @@ use wgrad::data::batches;
 
 use super::lab::flow::{digits, in_digits};
 use super::lab::gated::Paths;
-use super::lab::{Spread, Trained, Verdict};
+use super::lab::{Interval, Recipe, Spread, Verdict};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -23,8 +23,14 @@ pub static STUDY: Study = Study {
 };
 
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
-    let names = ["resnet8", "resnet32", "resnet56"];
-    let trained = Trained::given_or_trained(lab, names, [2, 120, 16_000])?;
+    let recipe = Recipe {
+        network: lab.size(["resnet8", "resnet32", "resnet56"]),
+        width: lab.size([2, 8, 16]),
+        batch_size: lab.size([8, 64, 128]),
+        n_steps: lab.size([2, 120, 16_000]),
+    };
+    Paths::blocks(lab.subject(recipe)?)?;
+    let trained = lab.one_subject(recipe)?;
     let (n_images, n_draws) = (lab.size([2, 4, 32]), lab.size([2, 16, 64]));
     let mut paths = Paths::new(lab, trained, n_images)?;
     let n_blocks = paths.names.len();
@@ -126,7 +132,7 @@ fn show(record: &Record, page: &mut Page) {
     let n_draws = all.norms.iter().map(|norms| norms.len()).min().unwrap_or(0);
     let of_draws: Vec<f64> =
         (0..n_draws).map(|draw| all.mean_length(|norms| norms[draw])).collect();
-    let Some(length) = Spread::of(&of_draws) else { return };
+    let length = Interval::of(&of_draws);
     let half = n_blocks as f64 / 2.0;
     // The lengths that leave out the last 2.5% of the gradient at each end.
     let below = |part: f64| {
@@ -148,21 +154,25 @@ fn show(record: &Record, page: &mut Page) {
     ));
     page.verdict(
         "the gradient comes from paths that are shorter than the mean path",
-        Verdict::of(length.high < half, length.low > half),
+        Verdict::below(length, half),
         &format!(
-            "The mean path passes {half} of {n_blocks} branches. Counted with their gradients, paths pass {:.1} \
-             ({:.1} to {:.1} in {n_draws} draws), and the length with the largest share is {peak}.",
-            length.mean, length.low, length.high
+            "The mean path passes {half} of {n_blocks} branches. Counted with their gradients, paths of this network \
+             pass {} in {n_draws} draws of paths and images, and the length with the largest share is {peak}.",
+            Interval::shown(length, "", |length| format!("{length:.1}"))
         ),
     );
-    let (shortest, longest) = (means[0], means[n_blocks]);
+    let (shortest, longest) = (all.norms[0], all.norms[n_blocks]);
+    // The draws have the same images at each length.
+    let falls = longest.iter().zip(shortest).map(|(longest, shortest)| (longest / shortest).ln());
+    let fall = Interval::of(&falls.collect::<Vec<_>>());
     page.verdict(
         "the gradient of a path falls with its length",
-        Verdict::of(longest.is_below(&shortest), shortest.is_below(&longest)),
+        Verdict::below(fall, 0.0),
         &format!(
-            "Its norm is {} through all shortcuts, and {} through all branches.",
-            in_digits(shortest),
-            in_digits(longest)
+            "Its norm is {} through all shortcuts, and {} through all branches. The logarithm of their ratio is {}.",
+            in_digits(means[0]),
+            in_digits(means[n_blocks]),
+            Interval::shown(fall, "", digits)
         ),
     );
 }

@@ -5,10 +5,10 @@
 //! image. `docs/lessons/receptive_field.md` has the text.
 
 use wgrad::base::chart::lines::{Chart, Kind, Series, Unit};
-use wgrad::nn::{NetworkConfig, Weights};
+use wgrad::data::ImageSize;
 
-use super::lab::{BAND, Field, Recipe, Sensitivity, Spread, Verdict};
-use super::lab::{field, fields, grey, middle, power, stages, surrounded, transposed};
+use super::lab::{BAND, Interval, Recipe, Sensitivity, Spread, Verdict};
+use super::lab::{fields, grey, power, transposed};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -24,6 +24,13 @@ pub static STUDY: Study = Study {
 /// The weights of a network: prefixes of the record, and words of the page.
 const KINDS: [&str; 2] = ["initial", "trained"];
 
+/// The share of the squared gradient that the middle of a field has at least, by the claim. Equal gradients in the whole
+/// field would give it a quarter.
+const IN_MIDDLE: f64 = 0.9;
+
+/// The largest deviation of a power from that of the square root.
+const TOLERANCE: f64 = 0.1;
+
 fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let n_seeds = lab.size([1, 3, 3]);
     let recipe = Recipe {
@@ -34,11 +41,14 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     };
     let network = lab.subject(recipe)?;
     lab.measure("layers", |lab| {
-        let image = ("image".to_string(), vec![lab.images.size().height as f64]);
+        let ImageSize { height, width, .. } = lab.images.size();
+        let image = ("image".to_string(), vec![height.max(width) as f64]);
         Ok([fields(network), vec![image]].concat())
     })?;
     for n_layers in lab.size([&[2, 4][..], &[5, 10, 20, 40], &[5, 10, 20, 40, 80]]) {
-        lab.measure(&format!("stack/{n_layers:02}"), |lab| stack(lab, *n_layers))?;
+        lab.measure(&format!("stack/{n_layers:02}"), |lab| {
+            Sensitivity::sizes_of_stack(lab, *n_layers)
+        })?;
     }
     if network.network.check_input(lab.images.size().channels_last()).is_err() {
         return Ok(());
@@ -46,52 +56,14 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     for seed in lab.seeds(n_seeds) {
         lab.measure(&format!("initial/seed {seed}"), |lab| {
             let weights = lab.initial(network, seed)?;
-            effective(lab, network, &weights)
+            Sensitivity::of_stages(lab, network, &weights)
         })?;
     }
-    for (name, subject) in lab.subjects(n_seeds, recipe)? {
-        let key = format!("trained/{name}");
-        lab.measure(&key, |lab| effective(lab, subject.network, &subject.weights))?;
+    for (seed, subject) in lab.subjects(n_seeds, recipe)? {
+        let key = format!("trained/seed {seed}");
+        lab.measure(&key, |lab| Sensitivity::of_stages(lab, subject.network, &subject.weights))?;
     }
     Ok(())
-}
-
-/// Returns the effective field of each stage of a network: its size, and the map of the sensitivity.
-fn effective(
-    lab: &Lab<'_>,
-    network: NetworkConfig,
-    weights: &Weights,
-) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
-    let test = lab.images.test();
-    let ([h, w, c], n) = (test.size.channels_last(), lab.size([2, 16, 64]).min(test.len()));
-    let (images, _) = lab.images.arrays(test, &(0..n as u32).collect::<Vec<_>>());
-    let (x, shape) = (surrounded(&images, [h, w, c]), [n, 3 * h, 3 * w, c]);
-    let (mut measured, mut n_stages) = (Vec::new(), 1);
-    while measured.len() < 2 * n_stages {
-        let (stage, mut seen) = (measured.len() / 2, Field::default());
-        lab.report(stage, n_stages)?;
-        let of_unit = Sensitivity::measure(lab, shape, &x, weights, |tape, x| {
-            network.record(tape, x);
-            let ends = stages(tape, x);
-            n_stages = ends.len();
-            let value = ends[stage];
-            seen = field(tape, x, value, middle(tape, value));
-            value
-        })?;
-        measured.push((format!("stage {} size", stage + 1), vec![of_unit.size()]));
-        measured.push((format!("stage {} map", stage + 1), of_unit.within(seen)));
-    }
-    Ok(measured)
-}
-
-/// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
-fn stack(lab: &Lab<'_>, n_layers: usize) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
-    let equal = Sensitivity::of_stack(lab, n_layers, None)?.size();
-    let seeds = lab.seeds(lab.size([1, 5, 20]));
-    let random = seeds.map(|seed| Ok(Sensitivity::of_stack(lab, n_layers, Some(seed))?.size()));
-    let random = random.collect::<anyhow::Result<Vec<_>>>()?;
-    let layers = vec![n_layers as f64];
-    Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
 }
 
 fn show(record: &Record, page: &mut Page) {
@@ -99,15 +71,15 @@ fn show(record: &Record, page: &mut Page) {
     let theoretical: Vec<Vec<f64>> = (1..).map_while(|n| Some(vec![field(n)?[2]])).collect();
     let xs: Vec<f64> = (1..=theoretical.len()).map(|n| n as f64).collect();
     let sizes_of = |kind: &str| {
-        let of_stage = |n: &f64| record.all(kind, &format!("/stage {n} size")).concat();
+        let of_stage = |n: &f64| record.of_seeds(kind, &format!("stage {n} size")).concat();
         xs.iter().map(of_stage).collect::<Vec<_>>()
     };
     let mut series = vec![Spread::series_at("theoretical", 0, &xs, &theoretical)];
-    let (mut pictures, mut rows, mut is_smaller) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut pictures, mut rows) = (Vec::new(), Vec::new());
     for (ix, kind) in KINDS.into_iter().enumerate() {
         series.push(Spread::series_at(kind, ix + 1, &xs, &sizes_of(kind)));
         for n in &xs {
-            let maps = record.all(kind, &format!("/stage {n} map"));
+            let maps = record.of_seeds(kind, &format!("stage {n} map"));
             pictures.extend(maps.first().map(|map| (grey(map), format!("{kind}, stage {n}"))));
         }
     }
@@ -126,29 +98,28 @@ fn show(record: &Record, page: &mut Page) {
         let whole = theoretical[ix][0];
         page.figure(format!("theoretical_{n}"), whole);
         let text = |size: &Option<Spread>| size.map_or("-".to_string(), |s| format!("{s:.1}"));
-        rows.push(vec![n.to_string(), whole.to_string(), text(&initial), text(&trained)]);
+        let shares = KINDS.map(|kind| record.spread(kind, &format!("stage {n} middle"), 0));
+        let share = |share: &Option<Spread>| share.map_or("-".to_string(), |s| s.percent());
+        let cells = [n.to_string(), whole.to_string(), text(&initial), text(&trained)];
+        rows.push([&cells[..], &[share(&shares[0]), share(&shares[1])]].concat());
         let (Some(initial), Some(trained)) = (initial, trained) else { continue };
         page.figure(format!("effective_init_{n}"), initial.mean);
         page.figure(format!("effective_trained_{n}"), trained.mean);
-        is_smaller.push(initial.high.max(trained.high) < whole);
+        let difference = record.difference(KINDS, &format!("stage {n} size"), |size| size[0]);
         page.verdict(
             &format!("training enlarges the effective field of stage {n}"),
-            Verdict::of(initial.is_below(&trained), trained.is_below(&initial)),
+            Verdict::below(difference, 0.0),
             &format!(
-                "Its side is {initial:.1} pixels before and {trained:.1} after it, of {whole}."
+                "Its side is {initial:.1} pixels before and {trained:.1} after it, of {whole}, a difference of {}.",
+                Interval::shown(difference, "", |pixels| format!("{pixels:.1}"))
             ),
         );
     }
-    let columns = ["stage", "theoretical", "effective, initial", "effective, trained"];
-    page.table("Side of the field at the end of each stage, in pixels", &columns, &rows);
-    let (n, n_smaller) = (is_smaller.len(), is_smaller.iter().filter(|is| **is).count());
-    if n > 0 {
-        page.verdict(
-            "the effective field is smaller than the theoretical one",
-            Verdict::of(n_smaller == n, n_smaller == 0),
-            &format!("It is smaller in {n_smaller} of {n} stages, before and after training."),
-        );
-    }
+    let columns =
+        ["stage", "theoretical", "initial", "trained", "middle, initial", "middle, trained"];
+    let heading = "Side of the theoretical and the effective field of each stage in pixels, and share of the middle";
+    page.table(heading, &columns, &rows);
+    of_middle(record, page, &xs);
     if let (Some(last), Some(image)) = (theoretical.last(), record.number("layers/image")) {
         page.verdict(
             "a unit of the last stage can depend on more than the image",
@@ -165,17 +136,27 @@ fn show(record: &Record, page: &mut Page) {
         series.push(Spread::series_at(&format!("{what} weights"), style, &depths, &sizes));
         let powers =
             transposed(&sizes).iter().map(|sizes| power(&depths, sizes)).collect::<Vec<_>>();
-        let Some(power) = Spread::of(&powers) else { continue };
-        page.verdict(
-            &format!(
-                "the field of a stack with {what} weights grows as the square root of its depth"
-            ),
-            Verdict::of(
-                power.low > 0.25 && power.high < 0.75,
-                power.low > 0.75 || power.high < 0.25,
-            ),
-            &format!("Its side grows as the depth to the power of {power:.2}."),
+        if powers.is_empty() {
+            continue;
+        }
+        let off: Vec<f64> = powers.iter().map(|power| (power - 0.5).abs()).collect();
+        // Equal weights have no seed, and no spread.
+        let verdict = match off[..] {
+            [off] if what == "equal" => Verdict::of(off < TOLERANCE, off >= TOLERANCE),
+            _ => Verdict::below(Interval::of(&off), TOLERANCE),
+        };
+        let claim = format!(
+            "the side of the field of a stack with {what} weights grows as the depth to the power of 0.5, give or \
+             take {TOLERANCE}"
         );
+        let text = match powers[..] {
+            [power] => format!("The power is {power:.2}."),
+            _ => {
+                let power = Interval::shown(Interval::of(&powers), "", |of| format!("{of:.2}"));
+                format!("The power is {power}.")
+            }
+        };
+        page.verdict(&claim, verdict, &text);
     }
     // The square-root law goes through the first stack.
     let first =
@@ -191,4 +172,28 @@ fn show(record: &Record, page: &mut Page) {
         |(name, sizes): (&str, &[f64])| vec![name[4..].to_string(), pair(sizes), pair(&sizes[2..])];
     let rows: Vec<_> = record.below("layers/layer ").map(layer).collect();
     page.table("Theoretical field by layer, in pixels", &["layer", "plane", "field"], &rows);
+}
+
+/// Adds the verdicts on the share of the squared gradient in the middle of the fields of all stages.
+fn of_middle(record: &Record, page: &mut Page, stages: &[f64]) {
+    for (kind, when) in KINDS.into_iter().zip(["before", "after"]) {
+        let shares =
+            stages.iter().map(|n| record.of_seeds(kind, &format!("stage {n} middle")).concat());
+        let shares: Vec<Vec<f64>> = shares.take_while(|shares| !shares.is_empty()).collect();
+        if shares.is_empty() {
+            continue;
+        }
+        let intervals: Vec<_> = shares.iter().map(|shares| Interval::of(shares)).collect();
+        let text = intervals
+            .iter()
+            .map(|share| Interval::shown(*share, "", |of| format!("{:.1}%", 100.0 * of)));
+        let text =
+            format!("From the first stage on, it has {}.", text.collect::<Vec<_>>().join(", "));
+        let verdicts = intervals.iter().map(|share| Verdict::below(*share, IN_MIDDLE).opposite());
+        let claim = format!(
+            "{when} training, the middle quarter of the theoretical field has more than {:.0}% of the squared gradient",
+            100.0 * IN_MIDDLE
+        );
+        page.verdict(&claim, Verdict::all(verdicts), &text);
+    }
 }

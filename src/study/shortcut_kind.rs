@@ -78,7 +78,8 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
             let map = gradient_map(lab, 16, record)?;
             let n_read = map.iter().filter(|&&gradient| gradient != 0.0).count();
             let width = lab.images.size().width;
-            let corner = map.chunks(width).take(SHOWN).flat_map(|row| &row[..SHOWN.min(width)]);
+            let side = SHOWN.min(width).min(lab.images.size().height);
+            let corner = map.chunks(width).take(side).flat_map(|row| &row[..side]);
             let share = n_read as f64 / map.len() as f64;
             Ok(vec![("share", vec![share]), ("corner", corner.copied().collect())])
         })?;
@@ -138,30 +139,10 @@ fn show(record: &Record, page: &mut Page) {
     page.table("Shortcuts: size, and the error at the end over the seeds", &columns, &rows);
     page.table("Pixels that reach the output", &["part", "of all pixels"], &read);
 
-    let errors = kinds.map(|kind| Some((kind, record.last(kind, "test error")?)));
-    if let Some((_, padded)) = errors[PADDED] {
-        let with_parameters = || errors[PROJECTED..].iter().flatten();
-        let better: Vec<_> =
-            with_parameters().filter(|(_, error)| error.is_below(&padded)).collect();
-        let listed: Vec<_> =
-            with_parameters().map(|(kind, error)| format!("{} {kind}", error.percent())).collect();
-        page.verdict(
-            "a shortcut without parameters is enough",
-            Verdict::of(better.is_empty(), !better.is_empty()),
-            &format!("The test error is {} padded; {}.", padded.percent(), listed.join(", ")),
-        );
-        if let Some((_, identity)) = errors[0] {
-            page.verdict(
-                "a shortcut is needed where the shape changes",
-                Verdict::of(padded.is_below(&identity), identity.is_below(&padded)),
-                &format!(
-                    "The test error is {} with identities only, and {} with padded shortcuts.",
-                    identity.percent(),
-                    padded.percent()
-                ),
-            );
-        }
-    }
+    let claim = "a shortcut without parameters costs at most 2 points of test error";
+    arms::is_no_higher(record, page, claim, &kinds[PADDED..]);
+    let claim = "a shortcut where the shape changes lowers the test error";
+    arms::is_lowest(record, page, claim, &[kinds[PADDED], kinds[0]]);
     let share = |part: usize| record.number(&format!("pixels/{}/share", PARTS[part].0));
     if let [Some(conv), Some(pool), Some(published), Some(moved)] = [1, 2, 5, 6].map(share) {
         let [conv_read, pool_read, published, moved] =

@@ -7,8 +7,8 @@ use wgrad::tape::Tape;
 
 use super::lab::change::Change::{self, Convolution, Gate, Scale};
 use super::lab::flow::{Flow, digits, in_digits, slope};
-use super::lab::residual::{Join, Joint, Named, Order, Residual};
-use super::lab::{Spread, Training, Verdict};
+use super::lab::residual::{Join, Joint, Order, Residual};
+use super::lab::{Custom, Interval, Training, Verdict, arms, transposed};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -73,7 +73,10 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
                 let n_blocks = lab.size([1, 3, 18]);
                 let network =
                     Residual { order: Order::Before, n_blocks, has_batch_norm: true, join };
-                let network = lab.config(Named { name, network }, width);
+                let network = Custom::new(name, move |tape, x, sizes| {
+                    network.record(tape, x, sizes.width, sizes.classes).logits
+                });
+                let network = lab.config(network, width);
                 let step = lab.images.step(network, lab.size([8, 64, 128]));
                 let n_steps = lab.size([2, 32, 64_000]);
                 let training = Training::new(lab, step, n_steps, 0.1);
@@ -148,54 +151,50 @@ fn show(record: &Record, page: &mut Page) {
 }
 
 fn verdicts(record: &Record, page: &mut Page, factors: &[(&str, f64)], n: f64) {
-    let logarithms = |(name, factor): &(&str, f64)| {
-        Some((factor.ln(), record.spread(name, "ratio alone", 0)?.mean.ln()))
+    let seeds = factors.iter().map(|(name, _)| record.of_seeds(name, "ratio alone"));
+    let seeds = transposed(&seeds.map(|all| all.concat()).collect::<Vec<_>>());
+    let power = |ratios: &Vec<f64>| {
+        let points =
+            factors.iter().zip(ratios).map(|((_, factor), ratio)| (factor.ln(), ratio.ln()));
+        slope(&points.collect::<Vec<_>>())
     };
-    let slope = slope(&factors.iter().filter_map(logarithms).collect::<Vec<_>>());
+    let powers: Vec<f64> = seeds.iter().map(power).collect();
+    let off: Vec<f64> = powers.iter().map(|power| (power / n - 1.0).abs()).collect();
     page.figure("power_of_law", n);
-    page.figure("power_of_shortcuts", slope);
+    page.figure("power_of_shortcuts", powers.iter().sum::<f64>() / powers.len() as f64);
     page.verdict(
-        "through the shortcuts alone, the gradient follows the power law",
-        Verdict::of((slope / n - 1.0).abs() < 0.1, (slope / n - 1.0).abs() >= 0.1),
-        &format!("The ratio of the norms grows as λ^{slope:.1}; the law is λ^{n}."),
+        "through the shortcuts alone, the gradient follows the power law to a tenth of its power",
+        Verdict::below(Interval::of(&off), 0.1),
+        &format!(
+            "The law is λ^{n}. The ratio of the norms grows as λ to the power of {}.",
+            Interval::shown(Interval::of(&powers), "", |power| format!("{power:.1}"))
+        ),
     );
     let of = |name: &str| record.spread(name, "ratio", 0);
-    if let [Some(low), Some(one), Some(high)] = ["0.5", "1", "2"].map(of) {
-        let text = |ratio: Spread| {
-            format!(
-                "The norm is multiplied by {}, and by {} with clean shortcuts.",
-                in_digits(ratio),
-                in_digits(one)
-            )
-        };
+    let of_logarithm = |ratio: &[f64]| ratio[0].ln();
+    for (factor, change, [low, high]) in
+        [("2", "explodes", ["1", "2"]), ("0.5", "vanishes", ["0.5", "1"])]
+    {
+        let [Some(scaled), Some(clean)] = [of(factor), of("1")] else { continue };
+        let difference = record.difference([low, high], "ratio", of_logarithm);
+        let sign = if factor == "2" { -1.0 } else { 1.0 };
+        let ends = record.of_seeds(factor, "ratio").into_iter().map(|all| sign * of_logarithm(all));
+        let ends: Vec<f64> = ends.collect();
+        let [from_clean, from_one] =
+            [difference, Interval::of(&ends)].map(|of| Verdict::below(of, 0.0));
         page.verdict(
-            "with shortcuts scaled by 2, the gradient explodes towards the images",
-            Verdict::of(
-                one.is_below(&high) && high.low > 1.0,
-                high.is_below(&one) || high.high < 1.0,
-            ),
-            &text(high),
-        );
-        page.verdict(
-            "with shortcuts scaled by 0.5, the gradient vanishes towards the images",
-            Verdict::of(low.is_below(&one) && low.high < 1.0, one.is_below(&low) || low.low > 1.0),
-            &text(low),
-        );
-    }
-    let trained = |name: &str| record.spread(&format!("trained {name}"), "test error", 0);
-    if let [Some(low), Some(one), Some(high)] = TRAINED.map(trained) {
-        page.verdict(
-            "a network with scaled shortcuts trains worse than one with clean shortcuts",
-            Verdict::of(
-                one.is_below(&low) && one.is_below(&high),
-                low.is_below(&one) || high.is_below(&one),
-            ),
+            &format!("with shortcuts scaled by {factor}, the gradient {change} towards the images"),
+            Verdict::all([from_clean, from_one]),
             &format!(
-                "The test error is {} with 0.5, {} with 1, and {} with 2.",
-                low.percent(),
-                one.percent(),
-                high.percent()
+                "The norm is multiplied by {}, and by {} with clean shortcuts. The logarithms of {low} and {high} have a \
+                 difference of {}.",
+                in_digits(scaled),
+                in_digits(clean),
+                Interval::shown(difference, "", digits)
             ),
         );
     }
+    let arms = ["trained 1", "trained 0.5", "trained 2"];
+    let claim = "a network with scaled shortcuts trains worse than one with clean shortcuts";
+    arms::is_lowest(record, page, claim, &arms);
 }

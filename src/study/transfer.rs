@@ -6,10 +6,9 @@
 
 use wgrad::base::chart::lines::{Chart, Unit};
 use wgrad::nn::NetworkConfig;
-use wgrad::tape::{Prefixes, Tape};
 
-use super::lab::{BAND, Features, Recipe, Spread, Task, Trained, Verdict};
-use super::lab::{probe_accuracy, stem_and_stages};
+use super::lab::{BAND, Features, Interval, Recipe, Spread, Task, Trained, Verdict};
+use super::lab::{layers_up_to, probe_accuracy, standard_error, stem_and_stages};
 use super::{Lab, Page, Record, Study, Subject};
 
 pub static STUDY: Study = Study {
@@ -52,7 +51,7 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         tasks.push((TASKS[2], Task::of_turns(lab.images)));
     }
     for seed in lab.seeds(lab.size([1, 3, 3])) {
-        lab.measure(&format!("seed {seed}"), |lab| {
+        lab.measure(&format!("networks/seed {seed}"), |lab| {
             let base = match Trained::given(lab)? {
                 Some(given) => given,
                 None => {
@@ -64,7 +63,11 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
             for (ix, (name, task)) in tasks.iter().enumerate() {
                 lab.report(ix, tasks.len())?;
                 let few = task.first(n_images);
-                numbers.push((format!("probes {name}"), probes(lab, &base, &few)?));
+                // The probes of one network are the same for each seed.
+                if !is_given || seed == lab.seed() {
+                    numbers.push((format!("probes {name}"), probes(lab, &base, &few)?));
+                    numbers.push((format!("images {name}"), vec![few.test.len() as f64]));
+                }
                 if ix < 2 {
                     numbers
                         .push((format!("copies {name}"), copies(lab, &base, &few, recipe, seed)?));
@@ -107,33 +110,23 @@ fn copies(
     accuracies.collect()
 }
 
-/// Returns the names of all layers with weights up to a node.
-pub fn layers_up_to(tape: &Tape, end: usize) -> anyhow::Result<Prefixes> {
-    let nodes = tape.nodes()[..=end].iter();
-    let with_weights =
-        nodes.filter(|node| node.inputs.iter().any(|&id| tape.member_of(id).is_some()));
-    let names: Vec<&str> = with_weights.map(|node| node.scope.as_str()).collect();
-    names.join(",").parse().map_err(anyhow::Error::msg)
-}
-
 fn show(record: &Record, page: &mut Page) {
     let (mut rows, mut depth) = (Vec::new(), 0);
     // The depth of the first number: probes begin behind the stem, copies with no layer at all.
     for (what, first) in [("probes", 1), ("copies", 0)] {
         let mut series = Vec::new();
         for (style, task) in TASKS.into_iter().enumerate() {
-            let all = record.all("seed ", &format!("/{what} {task}"));
+            let all = record.of_seeds("networks", &format!("{what} {task}"));
             let n = all.first().map_or(0, |accuracies| accuracies.len());
             let at = |ix: usize| Spread::of(&all.iter().map(|seed| seed[ix]).collect::<Vec<_>>());
             let spreads: Vec<Spread> = (0..n).filter_map(at).collect();
-            let Some((last, earlier)) = spreads.split_last() else { continue };
             // A copy of no layer is a network from scratch, not an earlier cut.
-            let earlier = &earlier[(1 - first).min(earlier.len())..];
-            let Some(best) =
-                earlier.iter().copied().reduce(|a, b| if b.mean > a.mean { b } else { a })
+            let earlier = 1 - first..n.saturating_sub(1);
+            let Some(best) = earlier.max_by(|&a, &b| spreads[a].mean.total_cmp(&spreads[b].mean))
             else {
                 continue;
             };
+            let end = n - 1;
             let xs: Vec<f64> = (first..first + n).map(|ix| ix as f64).collect();
             series.push(Spread::series(task, style, &xs, &all));
             depth = depth.max(first + n - 1);
@@ -141,37 +134,30 @@ fn show(record: &Record, page: &mut Page) {
             let before = vec!["-".to_string(); first];
             rows.push([vec![format!("{what}, {task}")], before, cells.collect()].concat());
             let figure = format!("{what}_{}", task.replace(' ', "_"));
-            page.figure(format!("{figure}_last"), last.mean);
-            page.figure(format!("{figure}_best_earlier"), best.mean);
-            let is_own = task == TASKS[0];
-            let claim = match (what, is_own) {
-                ("probes", true) => {
-                    "for its own task, the last features are better than earlier ones".to_string()
+            let ends = [spreads[end], spreads[best]];
+            page.figure(format!("{figure}_last"), ends[0].mean);
+            page.figure(format!("{figure}_best_earlier"), ends[1].mean);
+            let differences: Vec<f64> = all.iter().map(|seed| seed[end] - seed[best]).collect();
+            let n_images = record.of_seeds("networks", &format!("images {task}")).concat();
+            let (difference, source) = match (&differences[..], &n_images[..]) {
+                ([difference], [n, ..]) => {
+                    let errors = ends.map(|accuracy| standard_error(accuracy.mean, *n));
+                    let source = format!(
+                        " This is one network: the interval is that of its {n} test images."
+                    );
+                    (Some(Interval::around(*difference, errors[0].hypot(errors[1]))), source)
                 }
-                ("probes", false) => {
-                    format!("for {task}, earlier features are better than the last ones")
-                }
-                (_, true) => {
-                    "for its own task, a copy of all layers but the last is better than earlier cuts"
-                        .to_string()
-                }
-                (_, false) => format!(
-                    "for {task}, a copy of fewer layers is better than one of all but the last"
-                ),
+                _ => (Interval::of(&differences), String::new()),
             };
-            let (is_worse, is_better) = (last.is_below(&best), best.is_below(last));
-            let verdict = match is_own {
-                true => Verdict::of(is_better, is_worse),
-                false => Verdict::of(is_worse, is_better),
-            };
-            let (last, best) = (last.percent(), best.percent());
-            page.verdict(
-                &claim,
-                verdict,
-                &format!(
-                    "The accuracy is {last} with the last cut and {best} with the best earlier one."
-                ),
+            let is_worse = Verdict::below(difference, 0.0);
+            let verdict = if task == TASKS[0] { is_worse.opposite() } else { is_worse };
+            let text = format!(
+                "The accuracy is {} with the last cut and {} with the best earlier one, a difference of {}.{source}",
+                ends[0].percent(),
+                ends[1].percent(),
+                Interval::points(difference)
             );
+            page.verdict(&claim(what, task), verdict, &text);
         }
         let title = format!("Accuracy of {what}");
         let x_label = "depth of the cut: 1 stem, 2 first stage".to_string();
@@ -187,4 +173,21 @@ fn show(record: &Record, page: &mut Page) {
         &["last layer"],
     ];
     page.table("Accuracy by the depth of the cut", &ends.concat(), &rows);
+}
+
+/// Returns the claim about a task.
+fn claim(what: &str, task: &str) -> String {
+    match (what, task == TASKS[0]) {
+        ("probes", true) => {
+            "for its own task, the last features are better than earlier ones".to_string()
+        }
+        ("probes", false) => format!("for {task}, earlier features are better than the last ones"),
+        (_, true) => {
+            "for its own task, a copy of all layers but the last is better than earlier cuts"
+                .to_string()
+        }
+        (_, false) => {
+            format!("for {task}, a copy of fewer layers is better than one of all but the last")
+        }
+    }
 }

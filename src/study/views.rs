@@ -7,9 +7,9 @@ use wgrad::base::chart::lines::{Chart, Unit};
 use wgrad::report::picture::Picture;
 use wgrad::tape::Tape;
 
-use super::lab::{Maximised, Recipe, Spread, Trained, Verdict};
+use super::lab::{Interval, Maximised, Recipe, Spread, Trained, Verdict, standard_error};
 use super::lab::{
-    excitation, feature_maps, grey, median, packed, patch, purity, sheet, stem_and_stages, unpacked,
+    excitation, grey, median, packed, patch, picture, purity, sheet, stem_and_stages, unpacked,
 };
 use super::{Lab, Page, Record, Study, Subject};
 
@@ -38,11 +38,11 @@ fn measure(lab: &mut Lab<'_>) -> anyhow::Result<()> {
         n_steps: lab.size([2, 120, 64_000]),
     };
     let subjects = lab.subjects(n_seeds, recipe)?;
-    for (ix, (name, subject)) in subjects.iter().enumerate() {
-        lab.measure(&format!("excited/{name}"), |lab| excited(lab, subject, ix == 0))?;
+    for (ix, (seed, subject)) in subjects.iter().enumerate() {
+        lab.measure(&format!("excited/seed {seed}"), |lab| excited(lab, subject, ix == 0))?;
     }
     let Some((_, subject)) = subjects.first() else { return Ok(()) };
-    lab.measure("picture", |lab| picture(lab, subject))?;
+    lab.measure("picture", |lab| picture(lab, subject, N_SHOWN))?;
     let tape = subject.network.tape(lab.images.size().channels_last());
     for (layer, value) in stem_and_stages(&tape, tape.nodes()[0].inputs[0]).into_iter().enumerate()
     {
@@ -72,8 +72,8 @@ fn excited(
         let mut purities = Vec::new();
         for (ix, channel) in channels.iter().enumerate() {
             let peaks = &channel.peaks[..N_PATCHES.min(channel.peaks.len())];
-            // A channel that is 0 for all images responds to nothing.
-            if peaks.iter().any(|peak| peak.value > 0.0) {
+            // A channel that is 0 for some of them does not respond to them.
+            if peaks.iter().all(|peak| peak.value > 0.0) {
                 let classes: Vec<u16> = peaks.iter().map(|peak| test.labels[peak.image]).collect();
                 purities.push(purity(&classes));
             }
@@ -92,26 +92,9 @@ fn excited(
     Ok(numbers)
 }
 
-/// Returns the first channels of each layer for the first test image, and the probability of each class.
-fn picture(lab: &Lab<'_>, subject: &Trained) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
-    let (test, [h, w, _]) = (lab.images.test(), lab.images.size().channels_last());
-    let mut numbers = Vec::new();
-    for (layer, maps) in feature_maps(lab, subject, 0, N_SHOWN)?.into_iter().enumerate() {
-        for (channel, map) in maps.into_iter().enumerate() {
-            let levels = map.iter().map(|value| (1000.0 * value).round() / 1000.0).collect();
-            numbers.push((format!("{layer} {channel} map"), levels));
-        }
-    }
-    let predictions = subject.predictions(lab, &test.select(&[0]))?;
-    let classes = lab.images.loaded.dataset.spec.classes.iter().zip(predictions.of(0));
-    numbers.extend(classes.map(|(name, &p)| (format!("class {name}"), vec![f64::from(p)])));
-    let (width, rgb) = patch(test, 0, &[[0, h as i64], [0, w as i64]]);
-    numbers.push(("image".to_string(), packed(width, &rgb)));
-    Ok(numbers)
-}
-
 fn show(record: &Record, page: &mut Page) {
-    let of_layer = |layer: usize, what: &str| record.all("excited/", &format!("/{layer} {what}"));
+    let of_layer =
+        |layer: usize, what: &str| record.of_seeds("excited", &format!("{layer} {what}"));
     let purities: Vec<Vec<f64>> = (0..)
         .map(|layer| of_layer(layer, "purity").concat())
         .take_while(|all| !all.is_empty())
@@ -175,23 +158,38 @@ fn show(record: &Record, page: &mut Page) {
     let class = |(p, name): &(f64, &str)| vec![name.to_string(), format!("{:.1}%", 100.0 * p)];
     let classes: Vec<_> = classes.iter().take(3).map(class).collect();
     page.table("Softmax for the picture", &["class", "probability"], &classes);
-    let ends = [purities.first(), purities.last()].map(|all| all.and_then(|all| Spread::of(all)));
-    if let [Some(first), Some(last)] = ends {
+    verdicts(page, &purities, &ratios);
+}
+
+/// Adds the verdicts: on the purities of the networks in each layer, and on the ratios of the channels.
+fn verdicts(page: &mut Page, purities: &[Vec<f64>], ratios: &[f64]) {
+    if let [first, .., last] = purities {
+        let differences: Vec<f64> =
+            first.iter().zip(last).map(|(first, last)| first - last).collect();
+        let difference = Interval::of(&differences);
+        let [of_first, of_last] = [first, last]
+            .map(|all| Spread::of(all).map_or_else(String::new, |spread| spread.percent()));
         page.verdict(
             "deep units respond to classes, and units of the stem less so",
-            Verdict::of(first.is_below(&last), last.is_below(&first)),
+            Verdict::below(difference, 0.0),
             &format!(
-                "The purity is {} in the stem, {} at the end.",
-                first.percent(),
-                last.percent()
+                "The purity is {of_first} in the stem and {of_last} at the end, a difference of {}.",
+                Interval::points(difference)
             ),
         );
     }
-    if let Some(ratio) = Spread::of(&ratios) {
-        page.verdict(
-            "gradient ascent makes images that excite a channel more than all test images do",
-            Verdict::of(ratio.low > 1.0, ratio.high < 1.0),
-            &format!("The channels have {ratio:.2} times the largest mean of a test image."),
-        );
+    if ratios.is_empty() {
+        return;
     }
+    let n = ratios.len() as f64;
+    let n_more = ratios.iter().filter(|ratio| **ratio > 1.0).count() as f64;
+    let share = Interval::around(n_more / n, standard_error(n_more / n, n));
+    page.verdict(
+        "for most channels, gradient ascent makes an image that excites them more than all test images do",
+        Verdict::below(Some(share), 0.5).opposite(),
+        &format!(
+            "It does for {n_more} of {n} channels of one network, a share of {}.",
+            Interval::shown(Some(share), "", |share| format!("{:.0}%", 100.0 * share))
+        ),
+    );
 }

@@ -41,8 +41,29 @@ def conv_cases(seed):
     return cases
 
 
-def ops(w, gen, seed):
-    for i, (n, ci, h, wd, co, k, s, p, g, bias) in enumerate(conv_cases(seed)):
+def family_conv_cases():
+    # As above: the convolutions of the networks that have fast kernels of their own. Groups of 1, 2, 4, 8, 16 and 32 channels
+    # with strides 1 and 2, blocks of channels that are not full, kernels of 1x1 and 7x7.
+    return [
+        (2, 20, 9, 11, 20, 3, 1, 1, 20, False),
+        (2, 36, 9, 8, 36, 3, 2, 1, 36, True),
+        (2, 20, 8, 7, 20, 5, 1, 2, 20, False),
+        (2, 24, 7, 9, 24, 3, 1, 1, 12, False),
+        (2, 24, 10, 9, 24, 3, 1, 1, 6, True),
+        (2, 64, 9, 9, 64, 3, 2, 1, 16, False),
+        (1, 48, 8, 12, 48, 3, 1, 1, 6, False),
+        (2, 32, 7, 7, 32, 3, 2, 1, 4, False),
+        (2, 48, 7, 10, 48, 3, 1, 1, 3, False),
+        (2, 64, 7, 7, 64, 3, 2, 1, 2, True),
+        (2, 24, 6, 6, 40, 1, 1, 0, 1, True),
+        (2, 130, 5, 5, 70, 1, 1, 0, 1, False),
+        (2, 3, 31, 33, 32, 7, 2, 3, 1, False),
+        (2, 48, 6, 5, 48, 3, 1, 1, 2, False),
+    ]
+
+
+def convolutions(w, gen, stem, cases):
+    for i, (n, ci, h, wd, co, k, s, p, g, bias) in enumerate(cases):
         x, wt = leaf(f32(gen, n, ci, h, wd)), leaf(f32(gen, co, ci // g, k, k) / k)
         wt = leaf(wt.detach().float().to(F64))
         b = leaf(f32(gen, co)) if bias else None
@@ -52,7 +73,15 @@ def ops(w, gen, seed):
         t = dict(x=x, w=wt, dy=dy, y=y, dx=x.grad, dw=wt.grad)
         if bias:
             t |= dict(b=b, db=b.grad)
-        w(f"conv2d_{i:02}", t, op="conv2d", kernel=k, stride=s, padding=p, groups=g, bias=int(bias))
+        w(f"{stem}_{i:02}", t, op="conv2d", kernel=k, stride=s, padding=p, groups=g, bias=int(bias))
+
+
+def family_convolutions(w, gen):
+    convolutions(w, gen, "conv2d_family", family_conv_cases())
+
+
+def ops(w, gen, seed):
+    convolutions(w, gen, "conv2d", conv_cases(seed))
 
     for i, (n, c, h, wd) in enumerate([(8, 16, 8, 8), (2, 3, 5, 7), (64, 10, 1, 1), (4, 64, 4, 4), (16, 33, 3, 3)]):
         x = leaf((f32(gen, n, c, h, wd) * 3 + 5 * f32(gen, 1, c, 1, 1)).float().to(F64))

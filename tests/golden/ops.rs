@@ -23,18 +23,22 @@ pub fn window(file: &CaseFile) -> Window {
     Window::square(size, stride, padding)
 }
 
+/// Runs the convolution twice: by its definition, and with Winograd's algorithm where a device may use the algorithm.
 pub fn conv2d(file: &CaseFile, device: &Device) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let weight = bench.input("w", Order::ConvWeight);
-    let bias = (file.attribute::<usize>("bias") == 1).then(|| bench.input("b", Order::Plain));
-    let conv = Conv2d { window: window(file), groups: file.attribute("groups") };
-    let y = ops::conv2d::conv2d(&mut bench.tape, x, weight, bias, conv);
-    bench.expect("y", y, Order::Activation);
-    let mut inputs = vec![(x, "dx", Order::Activation), (weight, "dw", Order::ConvWeight)];
-    inputs.extend(bias.map(|bias| (bias, "db", Order::Plain)));
-    bench.backward(y, Order::Activation, &inputs);
-    bench.finish(device);
+    for fusion in [Fusion::NONE, Fusion::ALL] {
+        let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+        let x = bench.input("x", Order::Activation);
+        let weight = bench.input("w", Order::ConvWeight);
+        let bias = (file.attribute::<usize>("bias") == 1).then(|| bench.input("b", Order::Plain));
+        let conv = Conv2d { window: window(file), groups: file.attribute("groups") };
+        let y = ops::conv2d::conv2d(&mut bench.tape, x, weight, bias, conv);
+        passes::fuse(&mut bench.tape, fusion);
+        bench.expect("y", y, Order::Activation);
+        let mut inputs = vec![(x, "dx", Order::Activation), (weight, "dw", Order::ConvWeight)];
+        inputs.extend(bias.map(|bias| (bias, "db", Order::Plain)));
+        bench.backward(y, Order::Activation, &inputs);
+        bench.finish(device);
+    }
 }
 
 /// Runs the batch norm layer instead of the op, because the layer includes the running statistics. Runs it twice:

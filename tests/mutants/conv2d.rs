@@ -24,17 +24,9 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Registers, ("conv2d", "conv2d/forward", "s2 = multiply_add4(s2, x2, w0, w1, w2, w3);", "")),
-    (
-        Registers,
-        (
-            "conv2d",
-            "conv2d/forward",
-            "load_weight(weight_row + k + 1u, channel)",
-            "load_weight(weight_row + k, channel)",
-        ),
-    ),
+    (Registers, ("conv2d", "conv2d/forward", "own_weights[1u / WEIGHT_LANES]", "own_weights[0u]")),
     (Registers, ("conv2d", "conv2d/forward", "own[5u / SHARING_LANES]", "own[4u / SHARING_LANES]")),
-    (Registers, ("conv2d", "conv2d/forward", "own_row + i * SHARING_LANES", "own_row")),
+    (Registers, ("conv2d", "conv2d/forward", "own_row + own_ix * SHARING_LANES", "own_row")),
     (
         Subgroup,
         ("conv2d", "conv2d/forward", "lane, 6u % SHARING_LANES", "lane, 5u % SHARING_LANES"),
@@ -85,7 +77,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         Registers,
         ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
     ),
-    (Registers, ("conv2d", "conv2d/epilogue_store", "(split * N_ROWS + row)", "row")),
+    (
+        Registers,
+        ("conv2d", "conv2d/epilogue_store", "(split * N * OUT_H * OUT_W + pixel)", "pixel"),
+    ),
     (Default, ("conv2d", "shared/greater_or_nan", "values > largest", "values >= largest")),
     (
         Registers,
@@ -109,23 +104,26 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     // These mutants change a result only if the sums are divided by split-K.
     (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
     (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
-    (Registers, ("conv2d", "conv2d/kernel_rows", "split * KERNEL_H", "split * (KERNEL_H - 1u)")),
-    (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
-    (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H == 0u &&", "")),
     (
         Registers,
-        ("conv2d", "conv2d/operands_d_input", "column / STRIDE_W < OW", "column / STRIDE_W <= OW"),
+        ("conv2d", "conv2d/kernel_rows", "split * KERNEL_ROWS", "split * (KERNEL_ROWS - 1u)"),
     ),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "row < OH &&", "")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "column < OW", "column <= OW")),
     (
         Registers,
         (
             "conv2d",
             "conv2d/transpose_weight",
-            "(position * CI + ci) * CO + co",
-            "(position * CO + co) * CI + ci",
+            "(position * CI_PER_GROUP + ci % CI_PER_GROUP) * CO + co",
+            "(position * CO + co) * CI_PER_GROUP + ci % CI_PER_GROUP",
         ),
     ),
-    (Registers, ("conv2d", "conv2d/transpose_weight", "ix / CI % CO", "ix / CI % CI")),
+    (
+        Registers,
+        ("conv2d", "conv2d/transpose_weight", "ix / CI % CO_PER_GROUP", "ix / CI % CI_PER_GROUP"),
+    ),
     (
         Square64,
         (
@@ -180,13 +178,18 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Registers, ("conv2d", "conv2d/d_weight", "row_lane % ROW_BLOCKS", "row_lane / N_SPLITS")),
     (Registers, ("conv2d", "conv2d/d_weight", "if split < N_SPLITS", "if split + 1u < N_SPLITS")),
-    (Registers, ("conv2d", "conv2d/d_weight_rows", "((split * KERNEL_H", "((0u * KERNEL_H")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/d_weight_rows",
+            "position = split * KERNEL_H",
+            "position = 0u * KERNEL_H",
+        ),
+    ),
     (Registers, ("conv2d", "conv2d/store_scalar", "= values.z", "= values.y")),
     (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
-    (
-        Square64,
-        ("conv2d", "conv2d/forward_tile", "channel < IN_CHANNELS", "channel <= IN_CHANNELS"),
-    ),
+    (Square64, ("conv2d", "conv2d/forward_tile", "term < TERMS", "term <= TERMS")),
     (Square64, ("conv2d", "conv2d/forward_tile", "workgroupBarrier();", "")),
     (
         Square64,
@@ -333,6 +336,73 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Square64, ("conv2d", "conv2d/finish_mean_m2_4x4", "put(row, column", "put(row, row")),
+    (Subgroup, ("conv2d", "shared/lanes_subgroup", "first + i * CHANNEL_LANES", "first")),
+    (Subgroup, ("conv2d", "conv2d/forward", "own_ix * WEIGHT_LANES + weight_lane", "own_ix")),
+    // Groups in tiles, and the phases of a stride.
+    (Registers, ("conv2d", "conv2d/forward", "first_channel + k)", "k)")),
+    (Registers, ("conv2d", "conv2d/forward", "first.y + j * POSITION_STEP_W", "first.y + j")),
+    (Square64, ("conv2d", "conv2d/forward_tile", "first_channel + term)", "term)")),
+    (Square64, ("conv2d", "conv2d/forward_tile", "first + at *", "first * 0u + at *")),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
+    (Square64, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
+    (
+        Registers,
+        ("conv2d", "conv2d/transpose_weight", "ci / CI_PER_GROUP * CO_PER_GROUP +", "0u +"),
+    ),
+    (
+        Registers,
+        ("conv2d", "conv2d/kernel_rows", "KERNEL_H + POSITION_STEP_H - 1u - first.x", "KERNEL_H"),
+    ),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "(pixel.z + PADDING_W) % STRIDE_W", "0u")),
+    (Registers, ("conv2d", "conv2d/rows_phases", "+ phase % STRIDE_W", "")),
+    (Registers, ("conv2d", "conv2d/rows_phases", "&& at.z < OUT_W", "")),
+    // Narrow groups.
+    (Default, ("conv2d", "conv2d/narrow_group", "channels.xxzz", "channels.xxxx")),
+    (Default, ("conv2d", "conv2d/narrow_group", "channels[k]", "channels[k ^ 1u]")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/forward_narrow",
+            "tap_h < TAPS_H; tap_h++",
+            "tap_h + 1u < TAPS_H; tap_h++",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "i * WINDOW_STEP_W + tap_w", "i + tap_w")),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "window[i] = window[i + 1u];", "")),
+    (
+        Registers,
+        ("conv2d", "conv2d/forward_narrow", "row < t * WINDOW_STEP_H + TAPS_H", "row < t + TAPS_H"),
+    ),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "- at, MIRRORED", "- at, false")),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "&& result.y < OUT_W", "")),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "sums[i] + bias", "sums[i]")),
+    (Registers, ("conv2d", "conv2d/forward_narrow", "ky < KERNEL_H && kx < KERNEL_W", "true")),
+    (Subgroup, ("conv2d", "conv2d/forward_narrow", "lane, ix % SHARING_LANES", "lane, 0u")),
+    (
+        Subgroup,
+        (
+            "conv2d",
+            "conv2d/forward_narrow",
+            "i * SHARING_LANES + lane % SHARING_LANES",
+            "i * SHARING_LANES",
+        ),
+    ),
+    (Default, ("conv2d", "conv2d/d_weight_narrow", "vec4<bool>(exists)", "vec4<bool>(true)")),
+    (
+        Default,
+        (
+            "conv2d",
+            "conv2d/d_weight_narrow",
+            "&s3, &window, &d_outs, ky, 3u",
+            "&s3, &window, &d_outs, ky, 2u",
+        ),
+    ),
+    (
+        Default,
+        ("conv2d", "conv2d/d_weight_narrow", "row < t * STRIDE_H + KERNEL_H", "row < t + KERNEL_H"),
+    ),
+    (Default, ("conv2d", "conv2d/d_weight_narrow", "split * KERNEL_H + ky", "ky")),
     (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
     (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
     (

@@ -218,7 +218,8 @@ mod tests {
         let x = tape.input_with_grad("x", &[2, 8, 8, 4]);
         let weight = tape.input_with_grad("weight", &[3, 3, 4, channels]);
         let conv = Conv2d::square(3, 1, 1);
-        let op = Conv2dForward { conv, has_bias: false, pool: None, mean_m2: true };
+        let op =
+            Conv2dForward { conv, has_bias: false, pool: None, mean_m2: true, winograd: false };
         for made in tape.push(op, &[x, weight]) {
             tape.keep(made);
         }

@@ -1,9 +1,10 @@
 //! The gradient of a convolution's input.
 
 use super::d_output::{unpool, with_d_output, with_d_output4};
+use super::narrow::Blocks;
 use super::product::Product;
-use super::{Conv2d, ConvGeometry};
-use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
+use super::{Conv2d, ConvGeometry, winograd};
+use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
 /// The gradient of the input: `weight, d_y[, index] -> d_x`. With a fused max pool, `d_y` is the gradient of the pooled
@@ -16,6 +17,8 @@ pub struct Conv2dDInput {
     pub pool: Option<[usize; 2]>,
     /// The shape of x, `[N, H, W, Ci]`.
     pub x_shape: [usize; 4],
+    /// True if the device may use Winograd's algorithm, as in the forward pass.
+    pub winograd: bool,
 }
 
 impl Conv2dDInput {
@@ -33,7 +36,7 @@ impl Op for Conv2dDInput {
     }
 
     fn attributes(&self) -> String {
-        ConvGeometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool) + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -45,8 +48,9 @@ impl Op for Conv2dDInput {
         self.geometry(io.input_shape(0), io.input_shape(1)).flops()
     }
 
-    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
-        if self.conv.groups == 1 { Tile::ALL } else { &[] }
+    fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
+        let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        g.tiles(g.ci_per_group())
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -55,12 +59,12 @@ impl Op for Conv2dDInput {
         if self.pool.is_some() {
             bindings.push(Binding::Input(2));
         }
-        if target.kernels == Kernels::Naive || g.groups != 1 {
+        if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(io.output(0).n_elements()));
         }
         let (n_weights, n_made) = (io.input(0).n_elements(), io.output(0).n_elements());
-        let product = Product { rows: g.n * g.plane[0] * g.plane[1], columns: g.ci, depth: g.co };
+        let product = Product::d_input(&g);
         let transposed = [Binding::Input(0), Binding::Scratch(0)];
         let mut launch = Launch::default().with_scratch(n_weights).then(
             g.shader("conv2d/transpose_weight"),
@@ -76,11 +80,21 @@ impl Op for Conv2dDInput {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
+        if g.is_narrow() {
+            let blocks = Blocks::of_input(&g, target);
+            let (shader, workgroups) = blocks.shader(&g, g.ci, tiling.tile, target);
+            let shader = with_d_output4(shader, pool, g.co)
+                .import("operands", "conv2d/operands_d_input")
+                .import("bias", "conv2d/bias_none");
+            return launch.then(shader, &bindings, workgroups);
+        }
         let n_splits = tiling.n_splits;
+        let has_phases = product.phases[0] > 1;
+        let rows = if has_phases { "conv2d/rows_phases" } else { "conv2d/rows_linear" };
         let (shader, workgroups) = product.shader(&g, target, tiling);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
-            .import("rows", "conv2d/rows_linear")
+            .import("rows", rows)
             .import("epilogue", "conv2d/epilogue_store")
             .import("bias", "conv2d/bias_none");
         launch.split_k(shader, &bindings, workgroups, n_splits, Binding::Output(0), n_made)

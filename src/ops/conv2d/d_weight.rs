@@ -1,10 +1,11 @@
 //! The gradient of a convolution's weight.
 
 use super::d_output::{unpool, with_d_output, with_d_output4};
-use super::product::{channel_lanes, square, with_lanes};
-use super::{Conv2d, ConvGeometry, by_fours};
+use super::narrow::Blocks;
+use super::product::{channel_lanes, max_sharing, square, with_lanes};
+use super::{Conv2d, ConvGeometry, by_fours, winograd};
 use crate::kernel::launch::grid_of_workgroups;
-use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
+use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
 /// The gradient of the weight: `x, d_y[, index] -> d_weight`. With a fused max pool, `d_y` is the gradient of the
@@ -17,6 +18,8 @@ pub struct Conv2dDWeight {
     pub pool: Option<[usize; 2]>,
     /// The shape of the weight, `[KH, KW, Ci/groups, Co]`.
     pub weight_shape: [usize; 4],
+    /// True if the device may use Winograd's algorithm, as in the forward pass.
+    pub winograd: bool,
 }
 
 /// Number of tiles of 128 x 128 results, over all splits, that keeps a large GPU busy.
@@ -49,7 +52,7 @@ impl Op for Conv2dDWeight {
     }
 
     fn attributes(&self) -> String {
-        ConvGeometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool) + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -61,8 +64,9 @@ impl Op for Conv2dDWeight {
         self.geometry(io.input_shape(0), io.input_shape(1)).flops()
     }
 
-    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
-        if self.conv.groups == 1 { Tile::ALL } else { &[] }
+    fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
+        let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        g.tiles(g.co_per_group())
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -72,14 +76,15 @@ impl Op for Conv2dDWeight {
         if self.pool.is_some() {
             bindings.push(Binding::Input(2));
         }
-        if target.kernels == Kernels::Naive || g.groups != 1 {
+        if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(n_weights));
         }
-        // The product has one row for each (ky, kx, ci). The number of input channels is rounded up to a multiple of 4.
-        let rows = g.window.area() * g.ci.next_multiple_of(4);
+        // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group. Their number is
+        // rounded up to a multiple of 4.
+        let rows = g.window.area() * g.ci_per_group().next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);
-        let tile = target.tile(rows, g.co);
+        let tile = g.tile(rows, g.co_per_group(), target);
         let mut launch = Launch::default();
         let mut pool = self.pool;
         if tile.is_in_registers()
@@ -89,18 +94,27 @@ impl Op for Conv2dDWeight {
             pool = None;
         }
         let square = square(tile);
-        let path = if square.is_some() { "conv2d/d_weight_tile" } else { "conv2d/d_weight" };
+        let path = match square {
+            Some(_) => "conv2d/d_weight_tile",
+            None if g.is_narrow() => "conv2d/d_weight_narrow",
+            None => "conv2d/d_weight",
+        };
         let shader = with_d_output4(g.shader(path), pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
             .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {
+            None if g.is_narrow() => {
+                let shader = Blocks::of_sums(&g, target).add_to(shader, target);
+                (shader, grid(n_splits * g.co.div_ceil(4)))
+            }
             None => {
                 let lanes = channel_lanes(g.co);
                 let row_lanes = rows.div_ceil(8) * n_splits;
                 let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes));
                 let z = g.co.div_ceil(4 * lanes) as u32;
-                (with_lanes(shader, lanes, tile, target), [x, y, z])
+                let sharing = lanes.min(max_sharing(&g, g.co));
+                (with_lanes(shader, lanes, sharing, tile, target), [x, y, z])
             }
             Some((import, side)) => {
                 let workgroups = [rows.div_ceil(side), n_splits, g.co.div_ceil(side)];

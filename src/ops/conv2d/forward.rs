@@ -1,8 +1,9 @@
 //! The forward node of a convolution, alone or fused with the max pool after it.
 
+use super::narrow::Blocks;
 use super::product::{Product, Tiling};
-use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours};
-use crate::kernel::{Binding, Kernels, Launch, Shader, Target, Tile, grid};
+use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd};
+use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
 use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
@@ -23,6 +24,9 @@ pub struct Conv2dForward {
     /// True if the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`. The fusion
     /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm) sets this field.
     pub mean_m2: bool,
+    /// True if the device may use Winograd's algorithm. The fusion [`winograd`](crate::passes::fuse::winograd) sets this
+    /// field.
+    pub winograd: bool,
 }
 
 impl Conv2dForward {
@@ -30,10 +34,10 @@ impl Conv2dForward {
         ConvGeometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
     }
 
-    /// Returns true if the tiled kernels can compute the convolution: one group, and no pool or a 2x2 pool. (The tiled
-    /// kernels keep a pool's window in four rows of the product.)
-    pub(crate) fn is_tiled(&self) -> bool {
-        self.conv.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
+    /// Returns true without a pool, or with a 2x2 pool. The fast kernels keep a pool's window in four rows of the
+    /// product, so the naive kernels compute other pools, and no kernel computes mean and M2 for them.
+    pub(crate) fn has_rows_for_pool(&self) -> bool {
+        self.pool.is_none_or(|pool| pool == [2, 2])
     }
 
     /// Returns the partitions of the pixels of y. The node computes mean and M2 of each partition.
@@ -49,7 +53,9 @@ impl Op for Conv2dForward {
 
     fn attributes(&self) -> String {
         let mean_m2 = if self.mean_m2 { ", mean_m2" } else { "" };
-        ConvGeometry::attributes(&self.conv, self.pool) + mean_m2
+        ConvGeometry::attributes(&self.conv, self.pool)
+            + mean_m2
+            + winograd::attribute(self.winograd)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -58,7 +64,10 @@ impl Op for Conv2dForward {
             !(self.has_bias && self.pool.is_some()),
             "conv2d: a convolution with a fused pool has no bias"
         );
-        assert!(!self.mean_m2 || self.is_tiled(), "conv2d: only the tiled kernels compute mean_m2");
+        assert!(
+            !self.mean_m2 || self.has_rows_for_pool(),
+            "conv2d: mean_m2 needs no pool or a 2x2 pool"
+        );
         if self.has_bias {
             let bias = &inputs[2].shape;
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);
@@ -80,15 +89,15 @@ impl Op for Conv2dForward {
         let d_y = d_outputs[0].expect("y has a gradient");
         let (x, weight) = (node.inputs[0], node.inputs[1]);
         let index = self.pool.map(|_| node.outputs[1]);
-        let (conv, pool) = (self.conv, self.pool);
+        let Self { conv, pool, winograd, .. } = *self;
         let with = |inputs: [ValueId; 2]| inputs.into_iter().chain(index).collect::<Vec<_>>();
         let d_x = tape.value(x).requires_grad.then(|| {
             let x_shape = tape.shape(x).try_into().expect("x has four axes");
-            tape.push_one(Conv2dDInput { conv, pool, x_shape }, &with([weight, d_y]))
+            tape.push_one(Conv2dDInput { conv, pool, x_shape, winograd }, &with([weight, d_y]))
         });
         let d_weight = tape.value(weight).requires_grad.then(|| {
             let weight_shape = tape.shape(weight).try_into().expect("weight has four axes");
-            tape.push_one(Conv2dDWeight { conv, pool, weight_shape }, &with([x, d_y]))
+            tape.push_one(Conv2dDWeight { conv, pool, weight_shape, winograd }, &with([x, d_y]))
         });
         let mut d_inputs = vec![d_x, d_weight];
         if self.has_bias {
@@ -105,8 +114,9 @@ impl Op for Conv2dForward {
         self.geometry(io).flops() + mean_m2 as u64
     }
 
-    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
-        if self.is_tiled() { Tile::ALL } else { &[] }
+    fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
+        let g = self.geometry(io);
+        if self.has_rows_for_pool() { g.tiles(g.co_per_group()) } else { &[] }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -127,8 +137,14 @@ impl Op for Conv2dForward {
             None => launch,
         };
         let launch = Launch::default();
-        if target.kernels == Kernels::Naive || !self.is_tiled() {
+        if g.is_naive(target) || !self.has_rows_for_pool() || g.is_narrow() && self.pool.is_some() {
             return then_mean_m2(launch.then(self.naive(&g), &bindings, grid(n_made)));
+        }
+        if g.is_narrow() {
+            let tile = g.tile(g.n_rows(), g.co_per_group(), target);
+            let (shader, workgroups) = Blocks::of_output(&g, target).shader(&g, g.co, tile, target);
+            let shader = self.with_operands(&g, shader).import("bias", self.bias());
+            return then_mean_m2(launch.then(shader, &bindings, workgroups));
         }
         let Tiled { tiling, shader, workgroups } = self.tiled(&g, target);
         let Some(mean_m2) = mean_m2.filter(|_| tiling.n_splits == 1) else {
@@ -164,22 +180,24 @@ impl Conv2dForward {
     }
 
     fn tiled(&self, g: &ConvGeometry, target: &Target) -> Tiled {
-        let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
+        let product = Product::forward(g);
         let mut tiling = product.tiling(g, target);
         if self.pool.is_some() || self.has_bias {
             tiling.n_splits = 1;
         }
         tiling.mean_m2 = self.mean_m2 && tiling.n_splits == 1;
         let (shader, workgroups) = product.shader(g, target, tiling);
-        let shader = shader
-            .import("operands", "conv2d/operands_forward")
-            .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
-            .import("rows", self.rows());
+        let shader = self.with_operands(g, shader).import("rows", self.rows());
         let shader = match self.pool {
             None => shader.import("epilogue", "conv2d/epilogue_store").import("bias", self.bias()),
             Some(_) => shader.import("epilogue", "conv2d/epilogue_pool"),
         };
         Tiled { tiling, shader, workgroups }
+    }
+
+    fn with_operands(&self, g: &ConvGeometry, shader: Shader) -> Shader {
+        let load_x = by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar");
+        shader.import("operands", "conv2d/operands_forward").import("load_x", load_x)
     }
 
     /// Returns the shader file that maps rows of the product to pixels.

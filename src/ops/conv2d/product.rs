@@ -13,9 +13,14 @@ use crate::kernel::{Shader, Target};
 pub(super) struct Product {
     /// Number of pixels of the result.
     pub rows: usize,
+    /// The number of phases, and the largest number of pixels of a phase. The forward pass has one phase of all pixels;
+    /// `shaders/conv2d/rows_phases.wgsl` defines those of the gradient of the input.
+    pub phases: [usize; 2],
+    /// Distance of the rows ky of the kernel that have a term in the same sum.
+    pub kernel_step: usize,
     /// Number of channels of the result.
     pub columns: usize,
-    /// Number of channels in each sum, at each position of the kernel.
+    /// Number of channels in each sum, at each position of the kernel: those of one group.
     pub depth: usize,
 }
 
@@ -37,17 +42,34 @@ const FEW_TILES: usize = 128;
 const MIN_TERMS: usize = 512;
 
 impl Product {
-    /// Returns the number of splits: the number of kernel rows if there are few tiles and long sums, otherwise 1. The
-    /// number depends on the shape alone, so every adapter adds in the same order.
+    /// Returns the product of the forward pass.
+    pub fn forward(g: &ConvGeometry) -> Self {
+        let rows = g.n_rows();
+        let (columns, depth) = (g.co, g.ci_per_group());
+        Self { rows, phases: [1, rows], kernel_step: 1, columns, depth }
+    }
+
+    /// Returns the product of the gradient of the input.
+    pub fn d_input(g: &ConvGeometry) -> Self {
+        let [h, w] = g.plane;
+        let [step_h, step_w] = g.window.stride;
+        let phases = [step_h * step_w, g.n * h.div_ceil(step_h) * w.div_ceil(step_w)];
+        let (columns, depth) = (g.ci, g.co_per_group());
+        Self { rows: g.n * h * w, phases, kernel_step: step_h, columns, depth }
+    }
+
+    /// Returns the number of splits: the largest number of kernel rows that have a term in one sum, if there are few
+    /// tiles and long sums, otherwise 1. The number depends on the shape alone, so every adapter adds in the same order.
     pub fn n_splits(&self, g: &ConvGeometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
-        if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
+        let n_kernel_rows = g.window.size[0].div_ceil(self.kernel_step);
+        if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { n_kernel_rows } else { 1 }
     }
 
     /// Returns the tiling for a target, for a kernel that does not compute mean and M2.
     pub fn tiling(&self, g: &ConvGeometry, target: &Target) -> Tiling {
-        let tile = target.tile(self.rows, self.columns);
+        let tile = g.tile(self.rows, self.columns / g.groups, target);
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
@@ -67,10 +89,15 @@ impl Product {
             .constant("N_SPLITS", n_splits);
         let (shader, rows, columns) = match square {
             None => {
-                let lanes = channel_lanes(self.columns);
+                let most = channel_lanes(self.columns);
+                let [lanes, weight_lanes] = match tile {
+                    Tile::Subgroup => sharing_lanes(most.min(max_sharing(g, self.columns)), target),
+                    _ => [most, 1],
+                };
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
-                (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
+                let shader = shader.constant("WEIGHT_LANES", weight_lanes);
+                (with_lanes(shader, lanes, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => {
                 let finish = match (mean_m2, tile) {
@@ -81,7 +108,12 @@ impl Product {
                 (shader.import("tile", import).import("finish", finish), side, side)
             }
         };
-        let [x, y, _] = grid_of_workgroups(self.rows.div_ceil(rows));
+        let [n_phases, n_pixels] = self.phases;
+        let shader = match n_phases {
+            1 => shader,
+            _ => shader.constant("ROWS_MULTIPLE", rows),
+        };
+        let [x, y, _] = grid_of_workgroups(n_phases * n_pixels.div_ceil(rows));
         (shader, [x, y, (self.columns.div_ceil(columns) * n_splits) as u32])
     }
 }
@@ -101,18 +133,41 @@ pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
 }
 
+/// Returns the number of invocations along the channels that share reads of the source, at most `most`, and the number
+/// of invocations of the same channels that share reads of the weight. All of them are in one subgroup. An invocation
+/// reads 8 vectors of the source and 4 of the weight, each divided by the number of invocations that share them.
+fn sharing_lanes(most: usize, target: &Target) -> [usize; 2] {
+    let subgroup = target.min_subgroup_size;
+    let most = most.min(subgroup);
+    // Of a subgroup of eight, 4 x 2 lanes read four vectors, 8 x 1 lanes five.
+    let lanes = if subgroup == 8 { most.min(4) } else { most };
+    [lanes, (subgroup / lanes).min(4)]
+}
+
+/// Returns the largest number of invocations along the channels of the result that can share their reads. With groups,
+/// these invocations must belong to one group.
+pub(super) fn max_sharing(g: &ConvGeometry, channels: usize) -> usize {
+    if g.groups == 1 { 8 } else { 1 << (channels / g.groups / 4).trailing_zeros() }
+}
+
 /// Adds to the shader of a register tile the number of invocations along the channels, `lanes`, and the import `lanes`,
-/// which determines whether these invocations share their reads.
+/// which determines whether `sharing` neighbours share their reads, or as many as the smallest subgroup has.
 ///
 /// # Panics
 /// If `tile` uses subgroups and kernels on the target cannot use them.
-pub(super) fn with_lanes(shader: Shader, lanes: usize, tile: Tile, target: &Target) -> Shader {
+pub(super) fn with_lanes(
+    shader: Shader,
+    lanes: usize,
+    sharing: usize,
+    tile: Tile,
+    target: &Target,
+) -> Shader {
     assert!(target.has(tile), "{tile:?} does not run on {target:?}");
     let shader = shader.constant("CHANNEL_LANES", lanes);
     match tile {
         Tile::Subgroup => shader
             .import("lanes", "shared/lanes_subgroup")
-            .constant("SHARING_LANES", lanes.min(target.min_subgroup_size)),
+            .constant("SHARING_LANES", sharing.min(target.min_subgroup_size)),
         _ => shader.import("lanes", "shared/lanes_alone"),
     }
 }
@@ -129,7 +184,7 @@ mod tests {
             &[batch, side, side, ci],
             &[3, 3, ci, co],
         );
-        Product { rows: g.n_pixels(), columns: co, depth: ci }.n_splits(&g)
+        Product::forward(&g).n_splits(&g)
     }
 
     #[test]

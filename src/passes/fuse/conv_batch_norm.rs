@@ -16,7 +16,8 @@ use crate::ops::conv2d::Conv2dForward;
 use crate::ops::partitions::Partitions;
 use crate::tape::{Node, Op, Rewriter, ValueId};
 
-/// Rewrites every batch norm, fused with a ReLU or not, that reads the output of a convolution with tiled kernels.
+/// Rewrites every batch norm, fused with a ReLU or not, that reads the output of a convolution, unless a pool other than 2x2 is
+/// fused with the convolution.
 /// Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Rewriter<'_>) -> usize {
     let mut n_rewritten = 0;
@@ -40,7 +41,7 @@ fn find(tape: &Rewriter<'_>, norm_ix: usize) -> Option<(usize, Place)> {
     let x = *norm.inputs.first()?;
     let conv_ix = tape.maker(x)?;
     let (conv, conv_node) = (tape.op::<Conv2dForward>(conv_ix)?, tape.node(conv_ix)?);
-    if conv.mean_m2 || !conv.is_tiled() || conv_node.outputs[0] != x {
+    if conv.mean_m2 || !conv.has_rows_for_pool() || conv_node.outputs[0] != x {
         return None;
     }
     let mean_m2 = Some(conv.partitions(&tape.io(conv_node)));
@@ -121,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn a_grouped_convolution_is_not_rewritten_and_the_rule_can_be_off() {
+    fn a_grouped_convolution_is_rewritten_and_the_rule_can_be_off() {
         let (mut tape, _) = block(2);
-        assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: true, ..Fusion::NONE }), 0);
+        assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: true, ..Fusion::NONE }), 1);
         let (mut tape, _) = block(1);
         assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: false, ..Fusion::ALL }), 1);
         assert_eq!(n_readers(&tape), 0);

@@ -7,6 +7,7 @@ pub mod batch_norm_add_relu;
 pub mod batch_norm_relu;
 pub mod conv_batch_norm;
 pub mod conv_max_pool;
+pub mod winograd;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct Fusion {
     pub residual_add: bool,
     /// `conv2d` computes mean and M2 of its output, for the `batch_norm` after it.
     pub conv_batch_norm: bool,
+    /// `conv2d` and its gradients may use Winograd's algorithm.
+    pub winograd: bool,
 }
 
 /// Returns the value of the rules that a file of settings does not contain. Such a file is older than these rules, so
@@ -44,6 +47,7 @@ impl Fusion {
         batch_norm_relu: true,
         residual_add: true,
         conv_batch_norm: true,
+        winograd: true,
     };
     /// No rule.
     pub const NONE: Fusion = Fusion {
@@ -52,6 +56,7 @@ impl Fusion {
         batch_norm_relu: false,
         residual_add: false,
         conv_batch_norm: false,
+        winograd: false,
     };
 
     /// Returns all rules except `rules`. An empty list turns all rules off, because `--no-fuse` without a value gives
@@ -66,6 +71,7 @@ impl Fusion {
             batch_norm_relu: !rules.contains(&Rule::BatchNormRelu),
             residual_add: !rules.contains(&Rule::ResidualAdd),
             conv_batch_norm: !rules.contains(&Rule::ConvBatchNorm),
+            winograd: !rules.contains(&Rule::Winograd),
         }
     }
 }
@@ -83,6 +89,8 @@ pub enum Rule {
     ResidualAdd,
     /// See [`Fusion::conv_batch_norm`].
     ConvBatchNorm,
+    /// See [`Fusion::winograd`].
+    Winograd,
 }
 
 impl Choice for Rule {
@@ -104,6 +112,7 @@ impl Choice for Rule {
             "conv-batch-norm",
             "A convolution and the mean and M2 of its output, for the batch norm after it",
         ),
+        (Self::Winograd, "winograd", "Winograd's algorithm for convolutions with a 3x3 kernel"),
     ];
 }
 
@@ -122,9 +131,10 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
             true => batch_norm_relu::apply(tape, fusion.residual_add),
             false => 0,
         };
-        // This rule is applied last because it rewrites batch norms with and without a fused ReLU.
+        // This rule is applied after the rules above because it rewrites batch norms with and without a fused ReLU.
         let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
-        pools + blocks + norms + mean_m2
+        let winograd = if fusion.winograd { winograd::apply(tape) } else { 0 };
+        pools + blocks + norms + mean_m2 + winograd
     })
 }
 
@@ -137,7 +147,12 @@ mod tests {
     fn a_rule_that_a_file_does_not_name_is_off() {
         let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
         let fusion: Fusion = serde_json::from_str(text).expect("an older file");
-        let expected = Fusion { batch_norm_add_relu: false, conv_batch_norm: false, ..Fusion::ALL };
+        let expected = Fusion {
+            conv_max_pool: true,
+            batch_norm_relu: true,
+            residual_add: true,
+            ..Fusion::NONE
+        };
         assert_eq!(fusion, expected);
     }
 }

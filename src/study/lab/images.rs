@@ -1,6 +1,6 @@
 //! The images of a study, and their normalisation.
 
-use wgrad::data::{ImageSize, Loaded, Split};
+use wgrad::data::{ImageSize, Loaded, Split, batches};
 use wgrad::nn::NetworkConfig;
 use wgrad::train::step::StepConfig;
 
@@ -60,6 +60,21 @@ impl Images {
         }
         let labels = numbers.iter().map(|&number| u32::from(split.labels[number as usize]));
         (x, labels.collect())
+    }
+
+    /// Returns the first `n` training images, at most all of them, as [`Images::arrays`] does.
+    pub fn first(&self, n: usize) -> (Vec<f32>, Vec<u32>) {
+        self.arrays(self.train(), &batches::in_order(n.min(self.train().len())))
+    }
+
+    /// Returns the numbers of all images of `split` in batches of `n`, at most their number, and how many images of each
+    /// batch count: the last batch is filled with the first images.
+    pub fn batches(split: &Split, n: usize) -> impl Iterator<Item = (Vec<u32>, usize)> + use<> {
+        let n_images = split.len();
+        (0..n_images).step_by(n).map(move |start| {
+            let numbers = (start..start + n).map(|ix| (ix % n_images) as u32);
+            (numbers.collect(), n.min(n_images - start))
+        })
     }
 
     /// Returns the bytes of normalised pixels, `[..., C]`, as red, green and blue, `[..., 3]`. Pixels of one channel are grey.

@@ -159,30 +159,3 @@ impl Trained {
         Ok(Predictions::from_logits(&logits, self.network.classes))
     }
 }
-
-impl Trained {
-    /// Returns the network of the flag `--weights`. Without this flag, trains the network of the flag `--network`, or the
-    /// one with the name for the size of the study: tiny, default or full. A step has 64 images, or 128 with `--full`.
-    ///
-    /// # Errors
-    /// As for [`Trained::given`] and [`Trained::train`].
-    pub fn given_or_trained(
-        lab: &mut Lab<'_>,
-        names: [&str; 3],
-        n_steps: [usize; 3],
-    ) -> anyhow::Result<Self> {
-        if let Some(given) = Self::given(lab)? {
-            return Ok(given);
-        }
-        let width = lab.width(lab.size([2, 8, 16]));
-        let network = match lab.network {
-            Some(network) => NetworkConfig::new(network, width, lab.images.n_classes()),
-            None => lab.named(lab.size(names), width),
-        };
-        let step = lab.images.step(network, lab.size([8, 64, 128]));
-        let n_steps = lab.size(n_steps);
-        // Each measurement before the end would take as long as ten steps.
-        let training = Training { every: n_steps, ..Training::new(lab, step, n_steps, 0.1) };
-        Self::train(lab, network.network.name(), &training)
-    }
-}

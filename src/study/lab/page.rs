@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wgrad::base::chart::escape;
-use wgrad::base::chart::lines::Chart;
+use wgrad::base::chart::lines::{Chart, Series, Unit};
 use wgrad::report::html;
 use wgrad::report::picture::Picture;
+
+use super::Verdict;
+
+/// The caption of a chart with bands over seeds.
+pub const BAND: &str =
+    "A band reaches from the lowest to the highest of the seeds, a line is their mean.";
 
 /// The contents of a page that come from measurements. The text of the lesson surrounds them.
 #[derive(Default)]
@@ -26,37 +32,6 @@ pub struct Finding {
     pub text: String,
 }
 
-/// The relation of the numbers to a claim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// The numbers support the claim by more than their spread.
-    Holds,
-    /// The numbers contradict the claim by more than their spread.
-    Fails,
-    /// The difference is smaller than the spread.
-    Open,
-}
-
-impl Verdict {
-    /// Returns the verdict of numbers that support a claim, contradict it, or do neither by more than their spread.
-    pub fn of(supports: bool, contradicts: bool) -> Self {
-        match (supports, contradicts) {
-            (true, _) => Self::Holds,
-            (false, true) => Self::Fails,
-            (false, false) => Self::Open,
-        }
-    }
-
-    /// Returns the verdict as words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "does not hold",
-            Self::Open => "is not decided by these numbers",
-        }
-    }
-}
-
 impl Page {
     /// Adds a number to the figures of `study.json`. A number that is not finite is left out.
     pub fn figure(&mut self, name: impl Into<String>, number: f64) {
@@ -72,6 +47,27 @@ impl Page {
             let note = html::note(caption);
             let _ = writeln!(self.pictures, "<div class=\"study-chart\">{figure}{note}</div>");
         }
+    }
+
+    /// Adds a chart of curves. `x` is the name of the horizontal axis and the kind of its numbers, `y` the kind of the
+    /// numbers on the vertical axis. A sentence about bands follows the caption if a curve has one.
+    pub fn curves(
+        &mut self,
+        title: &str,
+        x: (&str, Unit),
+        y: Unit,
+        series: impl IntoIterator<Item = Series>,
+        caption: &str,
+    ) {
+        let series: Vec<Series> = series.into_iter().collect();
+        let has_band = series.iter().any(|series| !series.band.is_empty());
+        let (title, x_label) = (title.to_string(), x.0.to_string());
+        let chart = Chart { title, x_label, x_unit: x.1, y_unit: y, series, ..Chart::default() };
+        let band = match has_band {
+            true => format!(" {BAND}"),
+            false => String::new(),
+        };
+        self.chart(&chart, &format!("{caption}{band}"));
     }
 
     /// Adds a row of pictures with a heading. Each picture has a name, in plain text.
@@ -109,7 +105,7 @@ impl Page {
     }
 
     /// Adds a claim, its verdict, and a sentence with the numbers that decide it. `claim` is a sentence without its full
-    /// stop. A difference counts only if it is larger than the spread over seeds.
+    /// stop.
     pub fn verdict(&mut self, claim: &str, verdict: Verdict, text: &str) {
         self.findings
             .push(Finding { claim: Some((claim.to_string(), verdict)), text: text.to_string() });

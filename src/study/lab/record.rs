@@ -33,7 +33,10 @@ impl Record {
     }
 
     /// Returns the names that begin with `prefix`, without it, and their numbers, in alphabetical order.
-    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [f64])> {
+    pub fn below<'a, 'b>(
+        &'a self,
+        prefix: &'b str,
+    ) -> impl Iterator<Item = (&'a str, &'a [f64])> + use<'a, 'b> {
         let from = self.0.range(prefix.to_string()..);
         let own = from.take_while(move |(name, _)| name.starts_with(prefix));
         own.map(|(name, numbers)| (&name[prefix.len()..], numbers.as_slice()))

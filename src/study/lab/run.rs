@@ -20,7 +20,7 @@ use wgrad::train::console::duration;
 use super::context::{Lab, Settings, Stopped, Study};
 use super::page::Finding;
 use super::progress::ProgressLine;
-use super::{Images, Page, Record, lesson};
+use super::{Images, Page, RULE, Record, lesson};
 
 /// The name of the page of a study.
 pub const PAGE: &str = "study.html";
@@ -129,7 +129,10 @@ pub fn open<'a>(study: &'static Study, setup: &Setup<'a>, out: &Path) -> Lab<'a>
 }
 
 /// Reads the measurements of an earlier process.
-fn go_on(lab: &mut Lab<'_>) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If the file cannot be read, or has numbers of another study or other settings.
+pub fn go_on(lab: &mut Lab<'_>) -> anyhow::Result<()> {
     let path = lab.out.join(NUMBERS);
     if !path.exists() {
         return Ok(());
@@ -213,7 +216,9 @@ fn html_of(lab: &Lab<'_>, page: &Page) -> String {
         }
     };
     let findings: String = page.findings().iter().map(finding).collect();
-    out.section("Meaning", format!("<div class=\"text\">{findings}</div>\n{}", part("Meaning")));
+    let rule = if findings.is_empty() { String::new() } else { format!("<p>{RULE}</p>\n") };
+    let text = format!("<div class=\"text\">{findings}{rule}</div>\n{}", part("Meaning"));
+    out.section("Meaning", text);
     out.section("Limits", part("Limits"));
     out.section("Try it", part("Try it"));
     let facts = [

@@ -46,20 +46,19 @@ impl Spread {
                 curves.iter().filter_map(|curve| curve.get(ix).copied()).collect();
             Self::of(&numbers)
         };
-        let spreads = xs.iter().enumerate().filter_map(|(ix, &x)| Some((x, at(ix)?)));
-        let (mut points, mut band) = (Vec::new(), Vec::new());
-        for (x, spread) in spreads {
-            points.push((x, spread.mean));
-            band.push((spread.low, spread.high));
-        }
-        if curves.len() < 2 {
-            band.clear();
-        }
+        let places = xs.iter().enumerate().filter_map(|(ix, &x)| Some((x, at(ix)?)));
+        let (xs, spreads): (Vec<f64>, Vec<Self>) = places.unzip();
+        let line = Self::line(name, style, &xs, &spreads);
+        if curves.len() < 2 { Series { band: vec![], ..line } } else { line }
+    }
+
+    /// Returns the curve of the means of some spreads over `xs`, with their band.
+    pub fn line(name: &str, style: usize, xs: &[f64], spreads: &[Self]) -> Series {
+        let points = xs.iter().zip(spreads).map(|(&x, spread)| (x, spread.mean)).collect();
+        let band = spreads.iter().map(|spread| (spread.low, spread.high)).collect();
         Series { name: name.to_string(), points, band, style, ..Series::default() }
     }
-}
 
-impl Spread {
     /// Returns the curve of the means with a band, as [`Spread::series`] does. `places` are the numbers of all seeds at each
     /// of the places `xs`.
     pub fn series_at(name: &str, style: usize, xs: &[f64], places: &[Vec<f64>]) -> Series {

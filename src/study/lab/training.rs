@@ -56,11 +56,6 @@ impl Curve {
         self.test_error.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// Returns the training error at the end.
-    pub fn last_train_error(&self) -> f64 {
-        self.train_error.last().copied().unwrap_or(f64::NAN)
-    }
-
     /// Returns the curve as measurements of a record.
     pub fn measurements(self) -> Vec<(&'static str, Vec<f64>)> {
         vec![

@@ -5,14 +5,14 @@ use wgrad::nn::Weights;
 use super::{named, with_lab};
 use crate::study::lab::Trained;
 use crate::study::lab::batch_statistics::{deviation, deviations};
-use crate::study::lab::plain::Plain;
+use crate::study::lab::plain::plain8;
 use crate::study::lab::surface::{Line, line};
 
 #[test]
 fn the_loss_falls_along_the_gradient_by_its_squared_norm() {
     with_lab(named("batch-norm"), |lab| {
         for has_batch_norm in [true, false] {
-            let network = lab.config(Plain { has_batch_norm }, 2);
+            let network = lab.config(plain8(has_batch_norm), 2);
             let trained = Trained::empty(lab, network).expect("a network");
             let weights = Weights::initial(&trained.layout, 5);
             let h = 2e-3;
@@ -47,7 +47,7 @@ fn the_deviations_of_two_images_are_those_of_their_formula() {
 #[test]
 fn the_statistics_of_all_images_do_not_deviate_and_those_of_one_image_do() {
     with_lab(named("batch-norm"), |lab| {
-        let network = lab.config(Plain { has_batch_norm: true }, 2);
+        let network = lab.config(plain8(true), 2);
         let empty = Trained::empty(lab, network).expect("a network");
         let weights = Weights::initial(&empty.layout, 5);
         let trained = Trained { weights, ..empty };

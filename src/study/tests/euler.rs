@@ -1,5 +1,7 @@
 //! Tests of networks whose blocks take other steps.
 
+use crate::study::Record;
+use crate::study::euler::{blocks, rise};
 use crate::study::lab::{Blocks, Trained};
 use crate::study::tests::{named, with_lab};
 
@@ -26,9 +28,23 @@ fn blocks_have_the_weights_and_the_steps_that_the_list_names() {
 
 #[test]
 fn half_the_blocks_keep_those_that_change_the_shape() {
-    use crate::study::euler::blocks;
     assert_eq!(blocks(0, 4, 1, &[0.5, 0.5]).len(), 8);
     assert_eq!(blocks(1, 3, 1, &[0.5, 0.5])[..2], [(Some(0), 1.0), (Some(1), 0.5)]);
     assert_eq!(blocks(0, 4, 2, &[2.0]), [(Some(1), 2.0), (Some(3), 2.0)]);
     assert_eq!(blocks(2, 5, 2, &[1.0]), [(Some(0), 1.0), (Some(2), 1.0), (Some(4), 1.0)]);
+}
+
+#[test]
+fn a_rise_counts_the_images_that_one_of_two_networks_predicts() {
+    let mut record = Record::default();
+    for (name, number) in [("images", 100.0), ("lost", 6.0), ("gained", 2.0), ("error", 0.5)] {
+        record.insert(format!("parts/2/{name}"), vec![number]);
+    }
+    let rise = rise(&record, "parts/2").expect("measured");
+    // The differences of the images are 1, -1 and 0. Their mean is 0.04, their mean square 0.08, and one more counts.
+    let half = 1.645 * ((0.09_f64 - 0.04 * 0.04) / 100.0).sqrt();
+    assert!(
+        (rise.mean - 0.04).abs() < 1e-12 && (rise.high - 0.04 - half).abs() < 1e-12,
+        "{rise:?}"
+    );
 }

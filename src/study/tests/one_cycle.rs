@@ -13,6 +13,7 @@ fn each_schedule_has_its_peak_and_its_last_rate() {
         ("last rate / 100", 49, 1e-5),
         ("last rate / 1000", 49, 1e-6),
         ("curved", 49, 1e-3),
+        ("curved, last rate / 100", 49, 1e-5),
         ("curved, last rate / 1000", 49, 1e-6),
         ("peak after 1 of 24", 9, 1e-3),
         ("peak after 12 of 24", 119, 1e-3),

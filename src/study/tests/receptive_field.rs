@@ -123,3 +123,13 @@ fn a_power_is_the_slope_of_logarithms() {
     let xs = [1.0, 2.0, 8.0];
     assert!((power(&xs, &xs.map(|x: f64| 3.0 * x.powf(0.7))) - 0.7).abs() < 1e-12);
 }
+
+#[test]
+fn the_middle_of_a_field_has_a_quarter_of_equal_gradients() {
+    let gradient: Vec<f32> = (0..64).map(|ix| if ix % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let whole = [[0, 7]; 2];
+    assert_eq!(Sensitivity::of(&gradient, [1, 8, 8, 1]).share_in_middle(whole), 0.25);
+    let mut one = vec![0.0; 64];
+    (one[0], one[27]) = (1.0, 2.0);
+    assert_eq!(Sensitivity::of(&one, [1, 8, 8, 1]).share_in_middle(whole), 0.8);
+}

@@ -7,7 +7,7 @@ use wgrad::tape::Tape;
 use super::super::views;
 use super::with_lab;
 use crate::study::lab::{
-    Maximised, Trained, packed, patch, purity, sheet, stem_and_stages, unpacked,
+    Maximised, Trained, grey, packed, patch, purity, sheet, stem_and_stages, unpacked,
 };
 
 #[test]
@@ -16,6 +16,13 @@ fn a_record_returns_the_bytes_of_a_picture() {
         let rgb: Vec<u8> = (0..3 * width * n).map(|ix| (ix * 37 % 256) as u8).collect();
         assert_eq!(unpacked(&packed(width, &rgb)), Picture::new(width, n, rgb));
     }
+}
+
+#[test]
+fn a_map_has_its_columns() {
+    let map = [3.0, 0.0, 1.0, 0.25, 0.0, 1.0, 0.0];
+    let levels = [0, 255, 128, 0, 255, 0].map(|level| [level; 3]).concat();
+    assert_eq!(grey(&map), Picture::new(3, 2, levels));
 }
 
 #[test]

@@ -1,93 +1,228 @@
-//! The gradient of the input: `d_patches = d_y · weightᵀ`. Each element of d_patches is then added to the pixel that
-//! im2col copies to this place of the patches.
+//! The gradient of the input: the same products as the forward pass, with patches of d_y and the transposed weight. With
+//! a stride, each phase of the pixels has patches of its own ([`correlation`](crate::ops::conv2d::correlation)).
 
 use std::ops::Range;
 
+use super::direct::Direct;
 use super::pooled::{unpool, unpooled_elements};
+use super::product::multiply;
+use super::winograd;
 use crate::kernel::Real;
-use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::matmul::Matrix;
 use crate::kernel::cpu::parallel::for_each_chunk;
-use crate::ops::conv2d::im2col::{self, PatchBlock};
+use crate::ops::conv2d::correlation::Axis;
+use crate::ops::conv2d::im2col::{self, Patches};
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dDInput, ConvGeometry};
-use crate::tape::{Args, NodeIo, Reference, ScratchSize};
+use crate::tape::{Args, NodeIo, Reference, Scratch, ScratchSize, ThreadScratch};
 
 impl Reference for Conv2dDInput {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::scratch(&g);
+        }
+        if let Some(direct) = Direct::d_input(&g) {
+            return direct.scratch();
+        }
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
-        let patches = im2col::block_rows(&g) * im2col::n_columns(&g);
-        ScratchSize { shared: io.input(0).n_elements(), per_thread: unpooled + patches }
+        let buffers = phases(&g).map(|patches| {
+            let rows = patches.block_rows();
+            patches.buffer(rows, patches.n_taps()) + strided_elements(&g, rows)
+        });
+        let per_thread = unpooled + buffers.max().unwrap_or(0);
+        ScratchSize { shared: io.input(0).n_elements(), per_thread }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::d_input::run(&g, args);
+        }
         let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_x = args.outputs[0].real();
-        let threads = args.scratch.threads;
-        let transposed = &mut args.scratch.shared[..weight.len()];
-        transpose(weight, g.co, transposed);
-        let transposed = &*transposed;
-        // A task computes whole images, because the patches of neighbouring pixels overlap.
-        let n_images = im2col::images_per_block(&g);
-        let image = g.plane[0] * g.plane[1] * g.ci;
-        for_each_chunk(d_x, n_images * image, &|task, d_x| {
-            d_x.fill(T::ZERO);
-            let first = task * n_images;
-            let images = first..first + d_x.len() / image;
-            threads.with(|scratch| {
-                let n_unpooled = unpooled_elements(&g, index.is_some(), n_images);
-                let (buffer, patches) = scratch.split_at_mut(n_unpooled);
-                let d_out = unpool(&g, d_y, index, images, buffer);
-                let n_pixels = g.out[0] * g.out[1];
-                let rows = im2col::block_rows(&g);
-                for (block, d_out) in d_out.chunks(rows * g.co).enumerate() {
-                    let start = first * n_pixels + block * rows;
-                    let pixels = start..start + d_out.len() / g.co;
-                    scatter_block(&g, transposed, d_out, pixels, patches, (d_x, first * image));
-                }
+        let Scratch { shared, threads } = args.scratch;
+        if let Some(direct) = Direct::d_input(&g) {
+            let packed = direct.pack_weight(weight, shared);
+            let rows = direct.task_rows(1).expect("tasks of any number of rows");
+            return for_each_chunk(d_x, rows * direct.row_elements(), &|task, d_x| {
+                threads.with(|scratch| direct.rows(d_y, packed, task * rows, d_x, scratch));
             });
-        });
+        }
+        let packed = &mut shared[..weight.len()];
+        pack_weight(&g, weight, packed);
+        compute(&g, (d_y, index), packed, d_x, threads);
     }
 }
 
-/// Writes the weight `[KH, KW, Ci/groups, Co]` with its last axis first: the fastest layout for the matrix product.
-fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
-    /// Number of output channels of a task.
-    const CHANNELS: usize = 16;
-    let n_rows = weight.len() / co;
-    for_each_chunk(transposed, CHANNELS * n_rows, &|task, transposed| {
-        for (row, weight) in weight.chunks(co).enumerate() {
-            let weight = &weight[task * CHANNELS..];
-            for (transposed, &w) in transposed.chunks_mut(n_rows).zip(weight) {
-                transposed[row] = w;
-            }
-        }
+/// Returns the patches of every phase.
+fn phases(g: &ConvGeometry) -> impl Iterator<Item = Patches> {
+    let [rows, columns] = g.window.stride;
+    (0..rows).flat_map(move |row| (0..columns).map(move |column| [row, column])).map(|first| {
+        let axes = [0, 1].map(|axis| Axis::d_input(g, axis, first[axis]));
+        Patches::d_input(g, axes)
+    })
+}
+
+fn is_strided(g: &ConvGeometry) -> bool {
+    g.window.stride != [1, 1]
+}
+
+/// Returns the number of elements of the result of a block, before it is copied to the pixels of its phase.
+fn strided_elements(g: &ConvGeometry, rows: usize) -> usize {
+    if is_strided(g) { rows * g.ci } else { 0 }
+}
+
+/// Writes the weight `[KH, KW, Ci/groups, Co]` as the matrices of all phases and groups: `[phases, groups, taps,
+/// Co/groups, Ci/groups]`.
+fn pack_weight<T: Real>(g: &ConvGeometry, weight: &[T], packed: &mut [T]) {
+    let (ci, co) = (g.ci_per_group(), g.co_per_group());
+    for_each_chunk(packed, ci * co, &|matrix, packed| {
+        let (position, group) = position(g, matrix);
+        let weight = &weight[position * ci * g.co + group * co..];
+        transpose(weight, g.co, packed, [co, ci]);
     });
 }
 
-/// Computes a block of d_patches and adds it to `d_x`. The first element of `d_x` has the index `origin` in the whole
-/// tensor.
-fn scatter_block<T: Real>(
-    g: &ConvGeometry,
-    transposed: &[T],
-    d_out: &[T],
-    pixels: Range<usize>,
-    patches: &mut [T],
-    (d_x, origin): (&mut [T], usize),
-) {
-    let n_columns = im2col::n_columns(g);
-    for group in 0..g.groups {
-        let channels = group * g.co_per_group();
-        product(
-            [pixels.len(), n_columns, g.co_per_group()],
-            patches,
-            n_columns,
-            Matrix::strided(&d_out[channels..], g.co),
-            Matrix::rows(&transposed[channels * n_columns..], n_columns),
-            false,
-        );
-        let block = PatchBlock { pixels: pixels.clone(), positions: 0..g.window.area(), group };
-        im2col::scatter_add(g, patches, block, d_x, origin);
+/// Returns the position of the kernel and the group of matrix number `matrix` of the packed weight.
+fn position(g: &ConvGeometry, mut matrix: usize) -> (usize, usize) {
+    for patches in phases(g) {
+        let n_taps = patches.n_taps();
+        if matrix < g.groups * n_taps {
+            let [rows, columns] = patches.axes;
+            let (group, tap) = (matrix / n_taps, matrix % n_taps);
+            let at = [rows.kernel(tap / columns.taps), columns.kernel(tap % columns.taps)];
+            return (at[0] * g.window.size[1] + at[1], group);
+        }
+        matrix -= g.groups * n_taps;
     }
+    unreachable!("every position of the kernel belongs to a phase")
+}
+
+/// Writes the transpose of a matrix, whose rows are `stride` elements apart, as `[n_rows, n_columns]`.
+fn transpose<T: Real>(
+    matrix: &[T],
+    stride: usize,
+    transposed: &mut [T],
+    [n_rows, n_columns]: [usize; 2],
+) {
+    /// Number of rows and columns of a tile, one cache line of each. Rows that are written one number at a time would
+    /// fall into the same few lines of the cache, where a row has a power of two elements.
+    const TILE: usize = 16;
+    let mut tile = [[T::ZERO; TILE]; TILE];
+    for row in (0..n_rows).step_by(TILE) {
+        let rows = TILE.min(n_rows - row);
+        for column in (0..n_columns).step_by(TILE) {
+            let columns = TILE.min(n_columns - column);
+            for at in 0..columns {
+                let from = &matrix[(column + at) * stride + row..][..rows];
+                tile.iter_mut().zip(from).for_each(|(tile, &value)| tile[at] = value);
+            }
+            for (at, tile) in tile.iter().enumerate().take(rows) {
+                transposed[(row + at) * n_columns + column..][..columns]
+                    .copy_from_slice(&tile[..columns]);
+            }
+        }
+    }
+}
+
+/// Computes the gradient by matrix products. Without stride and pool, a task is a block of pixels; otherwise it is a
+/// range of whole images.
+fn compute<T: Real>(
+    g: &ConvGeometry,
+    (d_y, index): (&[T], Option<&[u32]>),
+    packed: &[T],
+    d_x: &mut [T],
+    threads: ThreadScratch<'_, T>,
+) {
+    if !is_strided(g) && index.is_none() {
+        let patches = Patches::d_input(g, [Axis::d_input(g, 0, 0), Axis::d_input(g, 1, 0)]);
+        let rows = patches.block_rows();
+        return for_each_chunk(d_x, rows * g.ci, &|task, d_x| {
+            threads.with(|buffer| {
+                multiply_phase(g, &patches, (d_y, packed), task * rows, d_x, buffer);
+            });
+        });
+    }
+    let n_images = im2col::images_per_block(g);
+    let image = g.plane[0] * g.plane[1] * g.ci;
+    for_each_chunk(d_x, n_images * image, &|task, d_x| {
+        let images = task * n_images..task * n_images + d_x.len() / image;
+        threads.with(|scratch| {
+            let n_unpooled = unpooled_elements(g, index.is_some(), n_images);
+            let (unpooled, buffer) = scratch.split_at_mut(n_unpooled);
+            let all = images.clone();
+            let d_out = match index {
+                Some(_) => unpool(g, d_y, index, images, unpooled),
+                None => {
+                    let d_image = g.out[0] * g.out[1] * g.co;
+                    &d_y[all.start * d_image..all.end * d_image]
+                }
+            };
+            compute_images(g, d_out, packed, 0..all.len(), d_x, buffer);
+        });
+    });
+}
+
+/// Computes the gradient of whole images, phase after phase.
+fn compute_images<T: Real>(
+    g: &ConvGeometry,
+    d_out: &[T],
+    packed: &[T],
+    images: Range<usize>,
+    d_x: &mut [T],
+    buffer: &mut [T],
+) {
+    let mut packed = packed;
+    for patches in phases(g) {
+        let weights;
+        (weights, packed) = packed.split_at(g.groups * patches.n_columns() * g.ci_per_group());
+        let n_pixels = images.len() * patches.rows_per_image();
+        let rows = patches.block_rows();
+        for first in (0..n_pixels).step_by(rows) {
+            let pixels = first..n_pixels.min(first + rows);
+            if !is_strided(g) {
+                let d_x = &mut d_x[pixels.start * g.ci..pixels.end * g.ci];
+                multiply_phase(g, &patches, (d_out, weights), first, d_x, buffer);
+                continue;
+            }
+            let (result, buffer) = buffer.split_at_mut(strided_elements(g, rows));
+            let result = &mut result[..pixels.len() * g.ci];
+            multiply_phase(g, &patches, (d_out, weights), first, result, buffer);
+            for (pixel, result) in pixels.zip(result.chunks_exact(g.ci)) {
+                d_x[pixel_of_phase(g, &patches, pixel) * g.ci..][..g.ci].copy_from_slice(result);
+            }
+        }
+    }
+}
+
+/// Returns the number of the pixel of x, over all images, that is pixel number `pixel` of a phase.
+fn pixel_of_phase(g: &ConvGeometry, patches: &Patches, pixel: usize) -> usize {
+    let [rows, columns] = patches.axes;
+    let (image, row, column) = (
+        pixel / patches.rows_per_image(),
+        pixel / columns.count % rows.count,
+        pixel % columns.count,
+    );
+    let (row, column) = (rows.first + row * rows.step, columns.first + column * columns.step);
+    (image * g.plane[0] + row) * g.plane[1] + column
+}
+
+/// Computes some pixels of a phase, from its pixel number `first` on.
+fn multiply_phase<T: Real>(
+    g: &ConvGeometry,
+    patches: &Patches,
+    (d_out, weights): (&[T], &[T]),
+    first: usize,
+    result: &mut [T],
+    buffer: &mut [T],
+) {
+    if patches.n_taps() == 0 {
+        return result.fill(T::ZERO);
+    }
+    let channels = g.ci_per_group();
+    let of_group =
+        |group: usize| Matrix::rows(&weights[group * patches.n_columns() * channels..], channels);
+    multiply(patches, d_out, [g.groups, channels], of_group, first, result, buffer);
 }

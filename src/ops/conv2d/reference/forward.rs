@@ -1,16 +1,23 @@
 //! The forward pass: `y = patches · weight`.
 
+use super::direct::Direct;
 use super::pooled::pool_images;
+use super::product::multiply;
+use super::winograd;
 use crate::kernel::Real;
-use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::matmul::Matrix;
 use crate::kernel::cpu::parallel::{
     for_each_chunk, for_each_chunk_of_three, for_each_chunk_of_two,
 };
-use crate::ops::conv2d::im2col::{self, PatchBlock};
+use crate::ops::conv2d::im2col::{self, Patches};
 use crate::ops::conv2d::mean_m2::PARTITION_ROWS;
+use crate::ops::conv2d::winograd::pays_on_cpu;
 use crate::ops::conv2d::{Conv2dForward, ConvGeometry};
 use crate::ops::mean_m2;
-use crate::tape::{Args, NodeIo, Reference, ScratchSize, SliceMut, ThreadScratch};
+use crate::tape::{Args, NodeIo, Reference, Scratch, ScratchSize, SliceMut, ThreadScratch};
+
+/// Least number of tasks of whole partitions.
+const MIN_TASKS: usize = 8;
 
 /// Returns the number of elements of the output before the fused pool, for the images of a task.
 fn unpooled_elements(g: &ConvGeometry) -> usize {
@@ -20,16 +27,25 @@ fn unpooled_elements(g: &ConvGeometry) -> usize {
 impl Reference for Conv2dForward {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io);
-        let patches =
-            im2col::block_rows(&g).next_multiple_of(PARTITION_ROWS) * im2col::n_columns(&g);
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::forward::scratch(&g);
+        }
+        if let Some(direct) = Direct::forward(&g) {
+            return direct.scratch();
+        }
+        let patches = Patches::forward(&g);
+        let rows = patches.block_rows().next_multiple_of(PARTITION_ROWS);
         let unpooled = if self.pool.is_some() { unpooled_elements(&g) } else { 0 };
-        ScratchSize { shared: 0, per_thread: patches + unpooled }
+        ScratchSize { shared: 0, per_thread: patches.buffer(rows, g.window.area()) + unpooled }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(&args.io);
+        if self.winograd && pays_on_cpu(&g, self.pool) {
+            return winograd::forward::run(&g, self.has_bias, args);
+        }
         let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
-        let threads = args.scratch.threads;
+        let Scratch { shared, threads } = args.scratch;
         let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
         let (index, mean_m2) = rest.split_at_mut(usize::from(self.pool.is_some()));
         let (y, mean_m2) = (y.real(), mean_m2.first_mut().map(SliceMut::real));
@@ -37,19 +53,76 @@ impl Reference for Conv2dForward {
             return convolve_and_pool(&g, x, weight, y, index.words(), mean_m2, threads);
         }
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        // A task computes whole partitions, so it can also compute their mean and M2. (The size of a block does not
-        // change the result, because a row does not depend on the other rows of its block.)
-        let rows = im2col::block_rows(&g).next_multiple_of(PARTITION_ROWS);
-        let compute = |block: usize, y: &mut [T]| {
-            threads.with(|patches| convolve(&g, x, weight, bias, block * rows, y, patches));
-        };
-        let Some(mean_m2) = mean_m2 else { return for_each_chunk(y, rows * g.co, &compute) };
-        let mean_m2 = (mean_m2, mean_m2_elements(&g, rows));
-        for_each_chunk_of_two((y, rows * g.co), mean_m2, &|block, y, mean_m2| {
-            compute(block, y);
-            mean_m2_of_block(&g, y, mean_m2);
+        if let Some(direct) = Direct::forward(&g) {
+            return convolve_directly(
+                &g,
+                &direct,
+                (x, weight, bias),
+                y,
+                mean_m2,
+                (shared, threads),
+            );
+        }
+        let rows = Patches::forward(&g).block_rows();
+        // Tasks of whole partitions also compute their mean and M2. (The size of a block does not change the result,
+        // because a row does not depend on the other rows of its block.)
+        let whole = Some(rows.next_multiple_of(PARTITION_ROWS))
+            .filter(|&rows| g.n_pixels().div_ceil(rows) >= MIN_TASKS);
+        convolve_in_tasks(&g, (rows, whole), y, mean_m2, &|first, y| {
+            threads.with(|buffer| convolve(&g, x, weight, bias, first, y, buffer));
         });
     }
+}
+
+/// Computes the output, and mean and M2 if there is a batch norm after it. `compute` computes some pixels, from a first
+/// one on. `pixels` is the number of pixels of a task, and a number that is a multiple of a partition. If the latter is
+/// None, there would be too few tasks of whole partitions, and mean and M2 are computed afterwards.
+fn convolve_in_tasks<T: Real>(
+    g: &ConvGeometry,
+    (pixels, whole): (usize, Option<usize>),
+    y: &mut [T],
+    mean_m2: Option<&mut [T]>,
+    compute: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    match (mean_m2, whole) {
+        (Some(mean_m2), Some(pixels)) => {
+            let mean_m2 = (mean_m2, mean_m2_elements(g, pixels));
+            for_each_chunk_of_two((y, pixels * g.co), mean_m2, &|task, y, mean_m2| {
+                compute(task * pixels, y);
+                mean_m2_of_block(g, y, mean_m2);
+            });
+        }
+        (mean_m2, _) => {
+            for_each_chunk(y, pixels * g.co, &|task, y| compute(task * pixels, y));
+            if let Some(mean_m2) = mean_m2 {
+                mean_m2::of_partitions(y, g.partitions(), g.co, mean_m2);
+            }
+        }
+    }
+}
+
+/// Computes the output, and mean and M2, by the direct convolution. A task computes whole rows of pixels.
+fn convolve_directly<T: Real>(
+    g: &ConvGeometry,
+    direct: &Direct,
+    (x, weight, bias): (&[T], &[T], Option<&[T]>),
+    y: &mut [T],
+    mean_m2: Option<&mut [T]>,
+    (shared, threads): (&mut [T], ThreadScratch<'_, T>),
+) {
+    let packed = direct.pack_weight(weight, shared);
+    let partition = PARTITION_ROWS / gcd(PARTITION_ROWS, g.out[1]);
+    let rows = direct.task_rows(1).expect("tasks of any number of rows");
+    let whole = direct.task_rows(partition).map(|rows| rows * g.out[1]);
+    convolve_in_tasks(g, (rows * g.out[1], whole), y, mean_m2, &|first, y| {
+        threads.with(|scratch| direct.rows(x, packed, first / g.out[1], y, scratch));
+        add_bias(y, bias);
+    });
+}
+
+/// Returns the greatest common divisor.
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Computes the output after the pool, and the index of each maximum. A task computes whole images, so memory holds the
@@ -63,7 +136,7 @@ fn convolve_and_pool<T: Real>(
     mean_m2: Option<&mut [T]>,
     threads: ThreadScratch<'_, T>,
 ) {
-    let rows = im2col::block_rows(g);
+    let rows = Patches::forward(g).block_rows();
     let n_images = im2col::images_per_block(g);
     let n_pooled = n_images * g.pooled[0] * g.pooled[1];
     let compute = |block: usize, y: &mut [T], index: &mut [u32]| {
@@ -103,12 +176,12 @@ fn convolve_and_pool<T: Real>(
 }
 
 /// Returns the number of elements of mean and M2 of the partitions of a block of `n_pixels` pixels of the output.
-fn mean_m2_elements(g: &ConvGeometry, n_pixels: usize) -> usize {
+pub(super) fn mean_m2_elements(g: &ConvGeometry, n_pixels: usize) -> usize {
     n_pixels / g.partitions().rows_each * 2 * g.co
 }
 
 /// Computes mean and M2 of the partitions of a block of the output, while the block is in the cache.
-fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut [T]) {
+pub(super) fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut [T]) {
     let partitions = y.chunks(g.partitions().rows_each * g.co);
     let with_results = partitions.zip(mean_m2.chunks_mut(2 * g.co));
     with_results.for_each(|(rows, mean_m2)| mean_m2::of_rows(rows, mean_m2));
@@ -122,25 +195,17 @@ fn convolve<T: Real>(
     bias: Option<&[T]>,
     first: usize,
     y: &mut [T],
-    patches: &mut [T],
+    buffer: &mut [T],
 ) {
-    let (n_rows, n_columns) = (y.len() / g.co, im2col::n_columns(g));
-    for group in 0..g.groups {
-        let block =
-            PatchBlock { pixels: first..first + n_rows, positions: 0..g.window.area(), group };
-        im2col::gather(g, x, block, patches);
-        let columns = group * g.co_per_group();
-        product(
-            [n_rows, g.co_per_group(), n_columns],
-            &mut y[columns..],
-            g.co,
-            Matrix::rows(patches, n_columns),
-            Matrix::strided(&weight[columns..], g.co),
-            false,
-        );
-    }
+    let channels = g.co_per_group();
+    let of_group = |group: usize| Matrix::strided(&weight[group * channels..], g.co);
+    multiply(&Patches::forward(g), x, [g.groups, channels], of_group, first, y, buffer);
+    add_bias(y, bias);
+}
+
+fn add_bias<T: Real>(y: &mut [T], bias: Option<&[T]>) {
     if let Some(bias) = bias {
-        for y in y.chunks_mut(g.co) {
+        for y in y.chunks_mut(bias.len()) {
             y.iter_mut().zip(bias).for_each(|(y, &b)| *y += b);
         }
     }

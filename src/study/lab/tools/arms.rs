@@ -4,7 +4,7 @@
 
 use wgrad::base::chart::lines::{Chart, Series, Unit};
 
-use crate::study::lab::{Lab, Page, Record, Spread, Training, Verdict};
+use crate::study::lab::{Interval, Lab, MARGIN, Page, Record, Spread, Training, Verdict};
 
 /// Returns the seeds of each arm: three, or one in a tiny study.
 pub fn seeds(lab: &Lab<'_>) -> impl Iterator<Item = u64> + use<> {
@@ -89,28 +89,29 @@ pub fn figure(arm: &str, what: &str) -> String {
 
 /// Adds the verdict on a claim that the test error of the first arm is below that of each other arm.
 pub fn is_lowest(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
-    let Some((errors, text)) = test_errors(record, arms) else { return };
-    let (first, others) = (errors[0], &errors[1..]);
-    let supports = others.iter().all(|other| first.is_below(other));
-    let contradicts = others.iter().any(|other| other.is_below(&first));
-    page.verdict(claim, Verdict::of(supports, contradicts), &text);
+    compare(record, page, claim, arms, 0.0);
 }
 
-/// Adds the verdict on a claim that the test error of the first arm is not above that of any other arm. The claim holds
-/// unless a difference against it is larger than the spread.
+/// Adds the verdict on a claim that the test error of the first arm is at most [`MARGIN`] above that of each other arm.
 pub fn is_no_higher(record: &Record, page: &mut Page, claim: &str, arms: &[&str]) {
-    let Some((errors, text)) = test_errors(record, arms) else { return };
-    let contradicts = errors[1..].iter().any(|other| other.is_below(&errors[0]));
-    page.verdict(claim, Verdict::of(!contradicts, contradicts), &text);
+    compare(record, page, claim, arms, MARGIN);
 }
 
-/// Returns the test errors of some arms at the end, and a sentence with them; none if an arm was not measured.
-fn test_errors(record: &Record, arms: &[&str]) -> Option<(Vec<Spread>, String)> {
+/// Adds the verdict on a claim that the test error of the first arm, minus that of each other arm, is below `limit`.
+/// Adds nothing if an arm was not measured.
+fn compare(record: &Record, page: &mut Page, claim: &str, arms: &[&str], limit: f64) {
     let errors = arms.iter().map(|arm| record.last(arm, "test error"));
-    let errors: Vec<Spread> = errors.collect::<Option<_>>()?;
-    let parts = errors.iter().zip(arms).map(|(error, arm)| format!("{arm} {}", error.percent()));
-    let text = format!("Test errors: {}.", parts.collect::<Vec<_>>().join(", "));
-    Some((errors, text))
+    let Some(errors) = errors.collect::<Option<Vec<Spread>>>() else { return };
+    let differences =
+        arms[1..].iter().map(|arm| record.difference_at_end([arms[0], arm], "test error"));
+    let differences: Vec<_> = differences.collect();
+    let parts = arms[1..].iter().zip(&errors[1..]).zip(&differences).map(|((arm, error), of)| {
+        format!("{arm} {}, a difference of {}", error.percent(), Interval::points(*of))
+    });
+    let others = parts.collect::<Vec<_>>().join("; ");
+    let text = format!("Test errors: {} {}; {others}.", arms[0], errors[0].percent());
+    let verdicts = differences.into_iter().map(|of| Verdict::below(of, limit));
+    page.verdict(claim, Verdict::all(verdicts), &text);
 }
 
 #[cfg(test)]
@@ -118,30 +119,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_counts_if_it_is_larger_than_the_spread() {
+    fn a_claim_is_decided_by_the_differences_of_the_seeds() {
         let mut record = Record::default();
-        for (arm, errors) in [("low", [0.1, 0.2]), ("middle", [0.15, 0.3]), ("high", [0.4, 0.5])] {
+        for (arm, errors) in [
+            ("low", [0.10, 0.20, 0.30]),
+            // The range overlaps with that of the first, and each seed is higher.
+            ("above", [0.15, 0.26, 0.35]),
+            ("noisy", [0.35, 0.10, 0.40]),
+            ("equal", [0.10, 0.201, 0.299]),
+        ] {
             for (seed, error) in errors.into_iter().enumerate() {
                 record.insert(format!("{arm}/seed {seed}/test error"), vec![error]);
             }
         }
         use Verdict::{Fails, Holds, Open};
         for (arms, lowest, no_higher) in [
-            (["low", "high"], Holds, Holds),
-            (["low", "middle"], Open, Holds),
-            (["high", "low"], Fails, Fails),
+            (&["low", "above"][..], Holds, Holds),
+            (&["low", "noisy"], Open, Open),
+            (&["low", "equal"], Open, Holds),
+            (&["above", "low"], Fails, Fails),
+            (&["low", "above", "noisy"], Open, Open),
         ] {
             let mut page = Page::default();
-            is_lowest(&record, &mut page, "a", &arms);
-            is_no_higher(&record, &mut page, "b", &arms);
+            is_lowest(&record, &mut page, "a", arms);
+            is_no_higher(&record, &mut page, "b", arms);
             is_lowest(&record, &mut page, "c", &["low", "absent"]);
             let found = page.findings().iter().map(|finding| finding.claim.clone());
             let expected = [Some(("a".into(), lowest)), Some(("b".into(), no_higher))];
             assert_eq!(found.collect::<Vec<_>>(), expected, "{arms:?}");
         }
         let mut page = Page::default();
-        is_lowest(&record, &mut page, "a", &["low", "high"]);
-        let text = "Test errors: low 15.0% (10.0 to 20.0), high 45.0% (40.0 to 50.0).";
+        is_lowest(&record, &mut page, "a", &["low", "above"]);
+        let text = "Test errors: low 20.0% (10.0 to 30.0); above 25.3% (15.0 to 35.0), a difference of -5.3 points (-6.3 \
+                    to -4.4).";
         assert_eq!(page.findings()[0].text, text);
     }
 }

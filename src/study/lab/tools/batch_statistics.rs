@@ -3,10 +3,33 @@
 use wgrad::data::batches;
 use wgrad::tape::Mode;
 
-use crate::study::lab::{Lab, Probe, Trained, value_of};
+use crate::study::lab::{Images, Lab, Probe, Trained, value_of};
 
 /// The number of images in a step that computes the output of a layer.
 const BATCH_SIZE: usize = 100;
+
+/// Compares the statistics of small batches of each of `sizes` with the running statistics, as measurements of a record:
+/// [`errors_by_batch_size`], and [`deviations`] for each of `layers`. A network without batch norm has none.
+///
+/// # Errors
+/// If the device fails.
+pub fn statistics(
+    lab: &Lab<'_>,
+    trained: &Trained,
+    layers: &[&str],
+    sizes: &[usize],
+) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+    let mut found = Vec::new();
+    if !trained.layout.running_statistics.is_empty() {
+        found.push(("error by size".to_string(), errors_by_batch_size(lab, trained, sizes)?));
+        for layer in layers {
+            let [means, variances] = deviations(lab, trained, layer, sizes)?;
+            found.push((format!("{layer}/means"), means));
+            found.push((format!("{layer}/variances"), variances));
+        }
+    }
+    Ok(found)
+}
 
 /// Returns the error over the test images for each batch size in `sizes` that is at most their number, if batch norms use
 /// the statistics of the batch. The images are in random order; those of the last batch, if it is not full, do not count.
@@ -79,11 +102,12 @@ fn image_moments(lab: &Lab<'_>, trained: &Trained, layer: &str) -> anyhow::Resul
     })?;
     probe.set_weights(&trained.weights)?;
     let mut all = Vec::new();
-    for numbers in batches::whole_batches(&order, n) {
+    for (places, n_own) in Images::batches(test, n) {
         lab.check_stop()?;
-        let (x, labels) = lab.images.arrays(test, numbers);
+        let numbers: Vec<u32> = places.iter().map(|&place| order[place as usize]).collect();
+        let (x, labels) = lab.images.arrays(test, &numbers);
         let values = &probe.run(&x, &labels)?[0];
-        for image in values.chunks(values.len() / n) {
+        for image in values.chunks(values.len() / n).take(n_own) {
             let mut sums = vec![[0.0; 2]; n_channels];
             for (ix, &value) in image.iter().enumerate() {
                 let value = f64::from(value);

@@ -1,5 +1,7 @@
 //! The blocks of a network, and their deletion.
 
+use wgrad::tape::{Node, Tape, ValueId};
+
 use crate::study::lab::Trained;
 
 /// A block of a network.
@@ -7,20 +9,26 @@ use crate::study::lab::Trained;
 pub struct Block {
     /// The name, such as `layer1.0`.
     pub name: String,
-    /// The last layer of the residual branch, such as `layer1.0.bn2`; none for a block of a plain network.
+    /// The last layer with weights of the residual branch, such as `layer1.0.bn2`; none for a block of a plain network.
     pub last: Option<String>,
 }
 
-/// Returns the blocks of a network, in order. Those of a residual network are its additions of a branch that ends in a
-/// layer with weights. Those of a plain network are its pairs of convolutions.
+/// The ops that return zero for an input of zero. A branch may end in some of them.
+const KEEP_ZERO: [&str; 4] = ["relu.forward", "leaky_relu.forward", "mul.forward", "scale.forward"];
+
+/// Returns the blocks of a network, in order. Those of a residual network are its additions of a branch that is zero if
+/// its last layer with weights is. Those of a plain network are its pairs of convolutions.
 pub fn blocks(network: &Trained) -> Vec<Block> {
     let config = network.network;
     let tape = config.tape(config.network.default_image());
     let additions = tape.nodes().iter().filter(|node| node.op.name() == "add.forward");
     let residual = additions.filter_map(|addition| {
-        let branch = tape.nodes().iter().find(|node| node.outputs.contains(&addition.inputs[0]))?;
-        network.layout.find(&format!("{}.weight", branch.scope))?;
-        Some(Block { name: addition.scope.clone(), last: Some(branch.scope.clone()) })
+        let mut last = node_of(&tape, branch_of(&tape, addition))?;
+        while KEEP_ZERO.contains(&last.op.name()) {
+            last = node_of(&tape, last.inputs[0])?;
+        }
+        network.layout.find(&format!("{}.weight", last.scope))?;
+        Some(Block { name: addition.scope.clone(), last: Some(last.scope.clone()) })
     });
     let residual: Vec<_> = residual.collect();
     if !residual.is_empty() {
@@ -29,6 +37,24 @@ pub fn blocks(network: &Trained) -> Vec<Block> {
     let first = network.layout.parameters.iter();
     let names = first.filter_map(|entry| entry.name.strip_suffix(".conv1.weight"));
     names.map(|name| Block { name: name.to_string(), last: None }).collect()
+}
+
+/// Returns the node that computes a value; none for an input.
+fn node_of(tape: &Tape, value: ValueId) -> Option<&Node> {
+    tape.nodes().iter().find(|node| node.outputs.contains(&value))
+}
+
+/// Returns the branch among the two values that a block adds: the second one if it is computed from the first, which then
+/// is the shortcut, else the first.
+pub fn branch_of(tape: &Tape, addition: &Node) -> ValueId {
+    let [first, second] = [addition.inputs[0], addition.inputs[1]];
+    let mut from_first = vec![false; tape.values().len()];
+    from_first[first.index()] = true;
+    for node in tape.nodes() {
+        let reads = node.inputs.iter().any(|input| from_first[input.index()]);
+        node.outputs.iter().for_each(|output| from_first[output.index()] |= reads);
+    }
+    if from_first[second.index()] { second } else { first }
 }
 
 /// Returns all pairs of blocks whose weights have the same names and shapes.

@@ -1,12 +1,14 @@
 //! The effective receptive field of a unit: the pixels to which its value is sensitive (Luo et al. 2016).
 
-use wgrad::nn::Weights;
+use std::ops::Range;
+
 use wgrad::nn::layers::{self, Conv, Init};
+use wgrad::nn::{NetworkConfig, Weights};
 use wgrad::ops::philox::philox;
 use wgrad::passes;
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
-use super::field::Field;
+use super::field::{Field, field, middle, stages};
 use crate::study::lab::{Lab, Probe};
 
 /// A pixel belongs to the effective field if its sensitivity is above this part of the largest. A Gaussian has this part
@@ -18,6 +20,8 @@ pub struct Sensitivity {
     /// The mean of the absolute gradient over images, summed over the channels of a pixel, and divided by that of the most
     /// sensitive pixel: `[H, W]`.
     pub map: Vec<f64>,
+    /// The squared gradient of each pixel, summed over images and channels: `[H, W]`.
+    squares: Vec<f64>,
     /// The rows and columns of the map.
     plane: [usize; 2],
 }
@@ -87,28 +91,100 @@ impl Sensitivity {
         Self::measure(lab, shape, &image, &weights, record)
     }
 
+    /// Returns the effective field of each stage of a network as measurements of a record: its size, the share of the squared
+    /// gradient in its middle, and the map of the sensitivity.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn of_stages(
+        lab: &Lab<'_>,
+        network: NetworkConfig,
+        weights: &Weights,
+    ) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+        let test = lab.images.test();
+        let ([h, w, c], n) = (test.size.channels_last(), lab.size([2, 16, 64]).min(test.len()));
+        let (images, _) = lab.images.arrays(test, &(0..n as u32).collect::<Vec<_>>());
+        let (x, shape) = (surrounded(&images, [h, w, c]), [n, 3 * h, 3 * w, c]);
+        let (mut measured, mut n_stages) = (Vec::new(), 1);
+        while measured.len() < 3 * n_stages {
+            let (stage, mut seen) = (measured.len() / 3, Field::default());
+            lab.report(stage, n_stages)?;
+            let of_unit = Self::measure(lab, shape, &x, weights, |tape, x| {
+                network.record(tape, x);
+                let ends = stages(tape, x);
+                n_stages = ends.len();
+                let value = ends[stage];
+                seen = field(tape, x, value, middle(tape, value));
+                value
+            })?;
+            measured.push((format!("stage {} size", stage + 1), vec![of_unit.size()]));
+            measured
+                .push((format!("stage {} middle", stage + 1), vec![of_unit.share_in_middle(seen)]));
+            measured.push((format!("stage {} map", stage + 1), of_unit.within(seen)));
+        }
+        Ok(measured)
+    }
+
+    /// Returns the effective fields of a stack of 3x3 convolutions: with equal weights, and with random weights and ReLUs.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn sizes_of_stack(
+        lab: &Lab<'_>,
+        n_layers: usize,
+    ) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
+        let equal = Self::of_stack(lab, n_layers, None)?.size();
+        let seeds = lab.seeds(lab.size([1, 5, 20]));
+        let random = seeds.map(|seed| Ok(Self::of_stack(lab, n_layers, Some(seed))?.size()));
+        let random = random.collect::<anyhow::Result<Vec<_>>>()?;
+        let layers = vec![n_layers as f64];
+        Ok(vec![("layers", layers), ("equal", vec![equal]), ("random", random)])
+    }
+
     /// Returns the sensitivity from the gradient with respect to images of the shape `[N, H, W, C]`.
     pub fn of(gradient: &[f32], [_, h, w, channels]: [usize; 4]) -> Self {
-        let mut map = vec![0.0; h * w];
+        let (mut map, mut squares) = (vec![0.0; h * w], vec![0.0; h * w]);
         for image in gradient.chunks_exact(h * w * channels) {
-            for (sum, pixel) in map.iter_mut().zip(image.chunks_exact(channels)) {
-                *sum += pixel.iter().map(|d| f64::from(d.abs())).sum::<f64>();
+            for (at, pixel) in image.chunks_exact(channels).enumerate() {
+                map[at] += pixel.iter().map(|d| f64::from(d.abs())).sum::<f64>();
+                squares[at] += pixel.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
             }
         }
         let largest = map.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         map.iter_mut().for_each(|value| *value /= largest);
-        Self { map, plane: [h, w] }
+        Self { map, squares, plane: [h, w] }
     }
 
-    /// Returns the part of the map in a field, with three digits. Rows and columns beyond the plane are left out.
-    pub fn within(&self, field: Field) -> Vec<f64> {
-        let [rows, columns] = [0, 1].map(|axis| {
+    /// Returns the rows and the columns of the plane that are in a field.
+    fn part(&self, field: Field) -> [Range<usize>; 2] {
+        [0, 1].map(|axis| {
             let end = self.plane[axis] as i64 - 1;
             let [first, last] = field[axis].map(|at| at.clamp(0, end) as usize);
             first..last + 1
-        });
+        })
+    }
+
+    /// Returns the part of the map in a field: its number of columns, and its numbers with three digits. Rows and columns
+    /// beyond the plane are left out.
+    pub fn within(&self, field: Field) -> Vec<f64> {
+        let [rows, columns] = self.part(field);
+        let width = columns.len() as f64;
         let cells = rows.flat_map(|row| columns.clone().map(move |c| row * self.plane[1] + c));
-        cells.map(|at| (1000.0 * self.map[at]).round() / 1000.0).collect()
+        let numbers = cells.map(|at| (1000.0 * self.map[at]).round() / 1000.0);
+        [width].into_iter().chain(numbers).collect()
+    }
+
+    /// Returns the share of the squared gradient that the middle of a field has: the rows and columns that are nearer to
+    /// its middle than to its ends. They are a quarter of its pixels.
+    pub fn share_in_middle(&self, field: Field) -> f64 {
+        let middle = field.map(|[first, last]| {
+            let quarter = (last - first + 1) / 4;
+            [first + quarter, last - quarter]
+        });
+        let [rows, columns] = self.part(middle);
+        let cells = rows.flat_map(|row| columns.clone().map(move |c| row * self.plane[1] + c));
+        let inside: f64 = cells.map(|at| self.squares[at]).sum();
+        inside / self.squares.iter().sum::<f64>().max(f64::MIN_POSITIVE)
     }
 
     /// Returns the side of a square with as many pixels as the effective field.
@@ -119,7 +195,7 @@ impl Sensitivity {
 
 /// Returns images, `[N, H, W, C]`, each in the middle of a plane of zeros with three times its rows and columns, where its
 /// border cuts no field.
-pub fn surrounded(images: &[f32], [h, w, c]: [usize; 3]) -> Vec<f32> {
+fn surrounded(images: &[f32], [h, w, c]: [usize; 3]) -> Vec<f32> {
     let mut planes = vec![0.0; 9 * images.len()];
     for (row, pixels) in images.chunks_exact(w * c).enumerate() {
         let start = (row / h * 3 * h + h + row % h) * 3 * w * c + w * c;

@@ -1,10 +1,10 @@
 //! The images that excite the channels of a network most.
 
-use wgrad::data::batches::{in_order, whole_batches};
 use wgrad::tape::Mode;
 
 use super::field::{Field, field, stem_and_stages};
-use crate::study::lab::{Lab, Probe, Trained};
+use super::pictures::{packed, patch};
+use crate::study::lab::{Images, Lab, Probe, Trained};
 
 /// The largest value of a channel for one image.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +26,13 @@ pub struct Channel {
     pub largest_mean: f64,
 }
 
-/// Returns the responses to the test images of all channels of the stem and of each stage. Images that fill no batch of 100 are left out.
+/// Returns the responses to the test images of all channels of the stem and of each stage.
 ///
 /// # Errors
 /// If the device fails.
 pub fn excitation(lab: &Lab<'_>, network: &Trained) -> anyhow::Result<Vec<Vec<Channel>>> {
     let (test, [h, w, c]) = (lab.images.test(), lab.images.size().channels_last());
-    let (order, n) = (in_order(test.len()), test.len().min(100));
+    let n = test.len().min(100);
     let (mut found, mut fields) = (Vec::new(), Vec::new());
     let mut probe = Probe::new(lab.device, Mode::Eval, &[n, h, w, c], |tape, x, _| {
         network.network.record(tape, x);
@@ -47,13 +47,13 @@ pub fn excitation(lab: &Lab<'_>, network: &Trained) -> anyhow::Result<Vec<Vec<Ch
         layers
     })?;
     probe.set_weights(&network.weights)?;
-    for (batch, images) in whole_batches(&order, n).enumerate() {
-        lab.report(batch * n, test.len())?;
-        let (x, labels) = lab.images.arrays(test, images);
+    for (images, n_own) in Images::batches(test, n) {
+        lab.report(images[0] as usize, test.len())?;
+        let (x, labels) = lab.images.arrays(test, &images);
         for (layer, values) in probe.run(&x, &labels)?.iter().enumerate() {
             let (channels, fields) = (&mut found[layer], &fields[layer]);
             let (area, depth) = (fields.len(), channels.len());
-            for (plane, &image) in values.chunks_exact(area * depth).zip(images) {
+            for (plane, &image) in values.chunks_exact(area * depth).zip(&images[..n_own]) {
                 for (ix, channel) in channels.iter_mut().enumerate() {
                     let own = || plane.iter().skip(ix).step_by(depth).copied();
                     let larger = |a: (usize, f32), b: (usize, f32)| if b.1 > a.1 { b } else { a };
@@ -71,12 +71,12 @@ pub fn excitation(lab: &Lab<'_>, network: &Trained) -> anyhow::Result<Vec<Vec<Ch
     Ok(found)
 }
 
-/// Returns the first `n` channels of the stem and of each stage for an image, `[layers][channels][rows * columns]`. The
-/// largest number of a channel is 1; negative numbers are 0.
+/// Returns the first `n` channels of the stem and of each stage for an image, `[layers][channels]`. Each has the number of
+/// columns before the numbers of its plane, whose largest is 1; negative numbers are 0.
 ///
 /// # Errors
 /// If the device fails.
-pub fn feature_maps(
+fn feature_maps(
     lab: &Lab<'_>,
     network: &Trained,
     image: u32,
@@ -84,24 +84,54 @@ pub fn feature_maps(
 ) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
     let (test, [h, w, c]) = (lab.images.test(), lab.images.size().channels_last());
     let (x, labels) = lab.images.arrays(test, &[image]);
-    let mut depths = Vec::new();
+    let mut shapes = Vec::new();
     let mut probe = Probe::new(lab.device, Mode::Eval, &[1, h, w, c], |tape, x, _| {
         network.network.record(tape, x);
         let layers = stem_and_stages(tape, x);
-        depths = layers.iter().map(|&layer| tape.shape(layer)[3]).collect();
+        shapes = layers.iter().map(|&layer| tape.shape(layer).to_vec()).collect();
         layers
     })?;
     probe.set_weights(&network.weights)?;
     let values = probe.run(&x, &labels)?;
-    let maps = values.iter().zip(&depths).map(|(values, &depth)| {
+    let maps = values.iter().zip(&shapes).map(|(values, shape)| {
+        let (columns, depth) = (shape[2] as f64, shape[3]);
         let map = |channel: usize| {
             let own = || values.iter().skip(channel).step_by(depth).copied();
             let largest = own().fold(f32::MIN_POSITIVE, f32::max);
-            own().map(|value| f64::from(value.max(0.0) / largest)).collect()
+            let levels = own().map(|value| f64::from(value.max(0.0) / largest));
+            [columns]
+                .into_iter()
+                .chain(levels.map(|level| (1000.0 * level).round() / 1000.0))
+                .collect()
         };
         (0..depth.min(n)).map(map).collect()
     });
     Ok(maps.collect())
+}
+
+/// Returns the first `n` channels of each layer for the first test image, the probability of each class, and the image, as
+/// measurements of a record.
+///
+/// # Errors
+/// If the device fails.
+pub fn picture(
+    lab: &Lab<'_>,
+    subject: &Trained,
+    n: usize,
+) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
+    let (test, [h, w, _]) = (lab.images.test(), lab.images.size().channels_last());
+    let mut numbers = Vec::new();
+    for (layer, maps) in feature_maps(lab, subject, 0, n)?.into_iter().enumerate() {
+        for (channel, map) in maps.into_iter().enumerate() {
+            numbers.push((format!("{layer} {channel} map"), map));
+        }
+    }
+    let predictions = subject.predictions(lab, &test.select(&[0]))?;
+    let classes = lab.images.loaded.dataset.spec.classes.iter().zip(predictions.of(0));
+    numbers.extend(classes.map(|(name, &p)| (format!("class {name}"), vec![f64::from(p)])));
+    let (width, rgb) = patch(test, 0, &[[0, h as i64], [0, w as i64]]);
+    numbers.push(("image".to_string(), packed(width, &rgb)));
+    Ok(numbers)
 }
 
 /// Returns the share of the most frequent class.

@@ -151,9 +151,10 @@ pub fn stages(tape: &Tape, images: ValueId) -> Vec<ValueId> {
     stages.filter_map(|plane| plane.last()).map(|&(_, value)| value).collect()
 }
 
-/// Returns the outputs of the stem, which is the first ReLU, and of the stages of a network.
+/// Returns the outputs of the stem, which is the first ReLU or leaky ReLU, and of the stages of a network.
 pub fn stem_and_stages(tape: &Tape, images: ValueId) -> Vec<ValueId> {
-    let stem = tape.nodes().iter().find(|node| node.op.name() == "relu.forward");
+    let activations = ["relu.forward", "leaky_relu.forward"];
+    let stem = tape.nodes().iter().find(|node| activations.contains(&node.op.name()));
     stem.map(|node| node.outputs[0]).into_iter().chain(stages(tape, images)).collect()
 }
 

@@ -71,6 +71,24 @@ impl Flow {
     }
 }
 
+/// Returns the first `n` training images and their neighbours: all images, then for each of `shares` all mixtures of an image
+/// with this share of the next image.
+pub fn neighbours(lab: &Lab<'_>, n: usize, shares: &[f32]) -> (Vec<f32>, Vec<u32>) {
+    let (mut images, labels) = lab.images.first(n);
+    let (own, one) = (images.clone(), images.len() / labels.len());
+    for share in shares {
+        let next = own.iter().cycle().skip(one);
+        images.extend(own.iter().zip(next).map(|(a, b)| (1.0 - share) * a + share * b));
+    }
+    (images, labels.repeat(1 + shares.len()))
+}
+
+/// Returns the mean over `n` images of the cosine between two lists of gradients.
+pub fn mean_cosine(a: &[f32], b: &[f32], n: usize) -> f64 {
+    let one = a.len() / n;
+    a.chunks(one).zip(b.chunks(one)).map(|(a, b)| cosine(a, b)).sum::<f64>() / n as f64
+}
+
 /// Returns the Euclidean norm of a list.
 pub fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f64 {
     values.into_iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
@@ -105,13 +123,6 @@ pub fn in_digits(Spread { mean, low, high }: Spread) -> String {
     format!("{} ({} to {})", digits(mean), digits(low), digits(high))
 }
 
-/// Returns the spread of the absolute logarithms of ratios. It is 0 for ratios of 1, and the same for 2 and for 1/2.
-pub fn change(ratio: Spread) -> Spread {
-    let [mean, low, high] = [ratio.mean, ratio.low, ratio.high].map(f64::ln);
-    let nearest = if low <= 0.0 && high >= 0.0 { 0.0 } else { low.abs().min(high.abs()) };
-    Spread { mean: mean.abs(), low: nearest, high: low.abs().max(high.abs()) }
-}
-
 /// Returns the slope of the straight line that fits points `(x, y)` best.
 pub fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
@@ -124,17 +135,6 @@ pub fn slope(points: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_change_is_the_distance_from_1_on_a_logarithmic_axis() {
-        let of = |mean, low, high| {
-            let Spread { mean, low, high } = change(Spread { mean, low, high });
-            [mean, low, high].map(|number| (number / std::f64::consts::LN_2).round())
-        };
-        assert_eq!(of(4.0, 2.0, 8.0), [2.0, 1.0, 3.0]);
-        assert_eq!(of(0.25, 0.125, 0.5), [2.0, 1.0, 3.0]);
-        assert_eq!(of(1.0, 0.25, 2.0), [0.0, 0.0, 2.0]);
-    }
 
     #[test]
     fn a_line_has_its_slope() {

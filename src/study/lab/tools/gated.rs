@@ -1,14 +1,14 @@
 //! A residual network with gates that select paths for the backward pass.
 
-use anyhow::bail;
-use wgrad::nn::Weights;
+use anyhow::Context;
+use wgrad::nn::{NetworkConfig, Weights};
 use wgrad::ops::cross_entropy::cross_entropy;
 use wgrad::ops::{add::add, detach::detach, scale};
 use wgrad::passes;
 use wgrad::tape::{Initializer, Layout, Mode, Tape, ValueId};
 
 use super::flow::norm;
-use super::residual::{Joint, Residual};
+use super::residual::{Joint, Order, Residual};
 use crate::study::lab::{Lab, Probe, Trained};
 
 /// A network with two gates in each block, which select paths for the backward pass. The forward pass is that of the
@@ -22,15 +22,23 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Returns the order and the number of blocks in each stage of a network.
+    ///
+    /// # Errors
+    /// If the network has other blocks than those of [`Residual`].
+    pub fn blocks(network: NetworkConfig) -> anyhow::Result<(Order, usize)> {
+        let name = network.network.name();
+        Residual::find(name).with_context(|| {
+            format!("network {name}: not resnetN or preactN with N = 6n + 2; choose one, such as resnet20")
+        })
+    }
+
     /// Compiles a network with gates for batches of `n_images`.
     ///
     /// # Errors
-    /// If the network has other blocks than those of [`Residual`], or the device fails.
+    /// As for [`Paths::blocks`], and if the device fails.
     pub fn new(lab: &Lab<'_>, mut trained: Trained, n_images: usize) -> anyhow::Result<Self> {
-        let name = trained.network.network.name();
-        let Some((order, n_blocks)) = Residual::find(name) else {
-            bail!("{name}: not resnetN or preactN with N = 6n + 2; give weights of such a network");
-        };
+        let (order, n_blocks) = Self::blocks(trained.network)?;
         let network = Residual { order, n_blocks, has_batch_norm: true, join: &joint };
         let mut names = Vec::new();
         let [h, w, c] = lab.images.size().channels_last();

@@ -8,8 +8,10 @@
 //! | `tasks.rs` | [`Task`]: some of the classes, or the angle by which an image is turned |
 //! | `residual.rs` | residual networks whose joints a study may change |
 //! | `change.rs`, `gated.rs` | joints that are scaled, projected or gated; joints that select paths for the backward pass |
-//! | `shortcuts.rs`, `plain.rs` | blocks with shortcuts that only the studies have; a plain network |
-//! | `blocks.rs`, `deeper.rs` | the blocks of a network, and their deletion; a network with more blocks, or fewer |
+//! | `custom.rs`, `plain.rs` | [`Custom`]: a network from a function; a plain one |
+//! | `shortcuts.rs` | blocks with shortcuts that only the studies have |
+//! | `blocks.rs`, `lesions.rs` | the blocks of a network, and their deletion; lesions as measurements |
+//! | `deeper.rs` | a network with more blocks, or fewer |
 //! | `flow.rs`, `pixels.rs` | gradients by block; gradients by pixel |
 //! | `surface.rs`, `batch_statistics.rs` | the loss along its gradient; the statistics of small batches |
 //! | `field.rs`, `effective.rs` | theoretical and effective receptive fields |
@@ -24,12 +26,14 @@ pub mod batch_statistics;
 mod blocks;
 pub mod change;
 mod cost;
+mod custom;
 mod deeper;
 mod effective;
 mod excitation;
 mod field;
 pub mod flow;
 pub mod gated;
+pub mod lesions;
 mod pictures;
 pub mod pixels;
 pub mod plain;
@@ -42,13 +46,18 @@ pub mod sweep;
 mod tasks;
 
 pub use ascent::Maximised;
-pub use blocks::{blocks, pairs_of_one_shape};
+pub use blocks::blocks;
+#[cfg(test)]
+pub use blocks::{branch_of, pairs_of_one_shape};
 pub use cost::{Cost, step_times};
-pub use deeper::Blocks;
-pub use effective::{Sensitivity, power, surrounded};
-pub use excitation::{excitation, feature_maps, purity};
-pub use field::{Field, field, fields, middle, stages, stem_and_stages};
+pub use custom::Custom;
+pub use deeper::{Blocks, branch_sizes, n_blocks};
+pub use effective::{Sensitivity, power};
+pub use excitation::{excitation, picture, purity};
+#[cfg(test)]
+pub use field::{field, middle, stages};
+pub use field::{fields, stem_and_stages};
 pub use pictures::{grey, packed, patch, sheet, unpacked};
 pub use ridge::{Features, probe_accuracy};
 pub use subjects::Recipe;
-pub use tasks::Task;
+pub use tasks::{Task, layers_up_to};

@@ -8,11 +8,12 @@ use super::field::Field;
 /// The number of bytes in a number of a record, which has 53 bits for whole numbers.
 const PACKED: usize = 6;
 
-/// Returns a square map of numbers in 0..=1 as a picture in grey. Brightness is the square root of the number.
+/// Returns a map as a picture in grey: its number of columns, and then numbers in 0..=1. Brightness is the square root of
+/// the number.
 pub fn grey(map: &[f64]) -> Picture {
-    let side = map.len().isqrt();
+    let (columns, map) = (map[0] as usize, &map[1..]);
     let level = |value: &f64| [(255.0 * value.sqrt()).round() as u8; 3];
-    Picture::new(side, map.len() / side, map.iter().flat_map(level).collect())
+    Picture::new(columns, map.len() / columns, map.iter().flat_map(level).collect())
 }
 
 /// Returns the bytes of a picture, `[height, width, 3]`, as numbers of a record: the width, the number of bytes, and the

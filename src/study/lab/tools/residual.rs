@@ -1,11 +1,8 @@
 //! Residual networks for CIFAR whose joints a study may change: the place where a block adds its branch to its shortcut.
 
-use std::fmt;
-
 use wgrad::nn::layers::{self, Conv, Init, Linear};
 use wgrad::nn::networks::parts;
 use wgrad::nn::networks::stages::{Names, Place, changes_shape, places};
-use wgrad::nn::networks::{Heads, Network, Sizes};
 use wgrad::tape::{Tape, ValueId};
 
 /// The place of batch norm and ReLU in a block.
@@ -156,50 +153,5 @@ impl Residual<'_> {
             Order::After => Init::KaimingNormal,
             Order::Before => Init::KaimingNormalFanOut,
         }
-    }
-}
-
-/// A network with open joints that can be trained.
-pub struct Named {
-    /// The name.
-    pub name: &'static str,
-    /// The network.
-    pub network: Residual<'static>,
-}
-
-impl fmt::Debug for Named {
-    /// Writes the name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl Network for Named {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn description(&self) -> &str {
-        "a network with open joints"
-    }
-
-    fn default_width(&self) -> usize {
-        16
-    }
-
-    fn default_image(&self) -> [usize; 3] {
-        [32, 32, 3]
-    }
-
-    fn stem(&self) -> String {
-        "conv1.weight".to_string()
-    }
-
-    fn head(&self) -> String {
-        "linear.weight".to_string()
-    }
-
-    fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
-        self.network.record(tape, x, width, classes).logits.into()
     }
 }

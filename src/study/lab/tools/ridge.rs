@@ -1,12 +1,11 @@
 //! A linear probe: ridge regression from features to classes.
 
 use wgrad::data::Split;
-use wgrad::data::batches::{in_order, whole_batches};
 use wgrad::ops::avg_pool2d::global_avg_pool2d;
 use wgrad::tape::Mode;
 
 use super::field::stem_and_stages;
-use crate::study::lab::{Lab, Probe, Trained};
+use crate::study::lab::{Images, Lab, Probe, Trained};
 
 /// The penalty of the squared weights, for each image.
 const PENALTY: f64 = 1e-2;
@@ -24,7 +23,7 @@ pub struct Features {
 
 impl Features {
     /// Returns the features of images behind the stem, each stage and the last layer: the mean of each channel over the
-    /// plane, and the logits. Images that fill no batch of 100 are left out.
+    /// plane, and the logits.
     ///
     /// # Errors
     /// If the device fails.
@@ -38,15 +37,16 @@ impl Features {
         })?;
         probe.set_weights(&network.weights)?;
         let mut all: Vec<Self> = Vec::new();
-        for images in whole_batches(&in_order(split.len()), n) {
+        for (images, n_own) in Images::batches(split, n) {
             lab.check_stop()?;
-            let (x, labels) = lab.images.arrays(split, images);
+            let (x, labels) = lab.images.arrays(split, &images);
             for (cut, values) in probe.run(&x, &labels)?.iter().enumerate() {
                 if all.len() == cut {
                     all.push(Self { length: values.len() / n, ..Self::default() });
                 }
-                all[cut].values.extend(values.iter().copied().map(f64::from));
-                all[cut].classes.extend(labels.iter().map(|&label| label as u16));
+                let own = &values[..n_own * all[cut].length];
+                all[cut].values.extend(own.iter().copied().map(f64::from));
+                all[cut].classes.extend(labels[..n_own].iter().map(|&label| label as u16));
             }
         }
         Ok(all)

@@ -19,8 +19,8 @@ pub struct Recipe {
 }
 
 impl Lab<'_> {
-    /// Returns the network of `--weights`, with the name `weights`. Without this flag, trains a network from each of
-    /// `n_seeds` seeds, and returns them with the names `seed 0`, `seed 1` and so on.
+    /// Returns the network of `--weights`, under the seed of the study. Without this flag, trains a network from each of
+    /// `n_seeds` seeds, and returns them with their seeds.
     ///
     /// # Errors
     /// As for [`Trained::given`] and [`Trained::train`].
@@ -28,12 +28,20 @@ impl Lab<'_> {
         &mut self,
         n_seeds: u64,
         recipe: Recipe,
-    ) -> anyhow::Result<Vec<(String, Trained)>> {
+    ) -> anyhow::Result<Vec<(u64, Trained)>> {
         if let Some(given) = Trained::given(self)? {
-            return Ok(vec![("weights".to_string(), given)]);
+            return Ok(vec![(self.seed(), given)]);
         }
         let network = self.subject(recipe)?;
         self.trained(n_seeds, network, recipe)
+    }
+
+    /// Returns the network of `--weights`. Without this flag, trains one network from the seed of the study.
+    ///
+    /// # Errors
+    /// As for [`Lab::subjects`].
+    pub fn one_subject(&mut self, recipe: Recipe) -> anyhow::Result<Trained> {
+        Ok(self.subjects(1, recipe)?.remove(0).1)
     }
 
     /// Returns the network of `--weights` or `--network`; without these flags, that of the recipe.
@@ -78,13 +86,15 @@ impl Lab<'_> {
         n_seeds: u64,
         network: NetworkConfig,
         recipe: Recipe,
-    ) -> anyhow::Result<Vec<(String, Trained)>> {
+    ) -> anyhow::Result<Vec<(u64, Trained)>> {
         let mut trained = Vec::new();
         for seed in self.seeds(n_seeds) {
             let step = self.images.step(network, recipe.batch_size);
-            let training = Training { seed, ..Training::new(self, step, recipe.n_steps, 0.1) };
+            let training = Training::new(self, step, recipe.n_steps, 0.1);
+            // A measurement before the end takes as long as ten steps.
+            let training = Training { seed, every: recipe.n_steps, ..training };
             let name = format!("{}, seed {seed}", network.network.name());
-            trained.push((format!("seed {seed}"), Trained::train(self, &name, &training)?));
+            trained.push((seed, Trained::train(self, &name, &training)?));
         }
         Ok(trained)
     }

@@ -1,11 +1,13 @@
 //! Sweeps over learning rates, as measurements of a record.
 
+use std::collections::BTreeMap;
+
 use wgrad::data::batches;
 use wgrad::train::Trainer;
 use wgrad::train::lr_find;
 use wgrad::train::lr_find::curve::{Range, Rule};
 
-use crate::study::lab::{Lab, Stopped, Training};
+use crate::study::lab::{Lab, Record, Stopped, Training};
 
 /// The upper end of the learning rates at which [`noise`] is measured. Above it, a step changes the weights much.
 const CALM: f64 = 1e-5;
@@ -70,11 +72,18 @@ pub fn losses(lab: &Lab<'_>, training: &Training, range: Range) -> anyhow::Resul
 /// Returns the noise of a curve at rates up to [`CALM`]: the root of the mean squared second difference of neighbouring
 /// losses, over the square root of 6. For independent noise it is the standard deviation; a straight slope adds nothing.
 /// None if fewer than three rates are so low.
-pub fn noise(rates: &[f64], losses: &[f64]) -> Option<f64> {
+fn noise(rates: &[f64], losses: &[f64]) -> Option<f64> {
     let n = rates.iter().take_while(|rate| **rate <= CALM).count();
     let n_squares = n.checked_sub(2).filter(|n| *n > 0)?;
     let squares = losses[..n].windows(3).map(|of| (of[0] - 2.0 * of[1] + of[2]).powi(2));
     Some((squares.sum::<f64>() / n_squares as f64 / 6.0).sqrt())
+}
+
+/// Returns the noise of the curve of a sweep for each seed, whose `rates` and `losses` the record has.
+pub fn noises(record: &Record, sweep: &str) -> BTreeMap<u64, f64> {
+    let [rates, losses] = ["rates", "losses"].map(|what| record.by_seed(sweep, what));
+    let of_seed = |(seed, rates): (&u64, &&[f64])| Some((*seed, noise(rates, losses.get(seed)?)?));
+    rates.iter().filter_map(of_seed).collect()
 }
 
 #[cfg(test)]

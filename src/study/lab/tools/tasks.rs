@@ -3,7 +3,7 @@
 use wgrad::data::Split;
 use wgrad::data::batches::epoch_order;
 use wgrad::nn::NetworkConfig;
-use wgrad::tape::Prefixes;
+use wgrad::tape::{Prefixes, Tape};
 use wgrad::train::Trainer;
 
 use super::subjects::Recipe;
@@ -99,6 +99,18 @@ impl Task {
         trained.weights = trainer.state.weights()?;
         Ok((trained, metrics.accuracy()))
     }
+}
+
+/// Returns the names of all layers with weights up to a node.
+///
+/// # Errors
+/// If a name is not a prefix.
+pub fn layers_up_to(tape: &Tape, end: usize) -> anyhow::Result<Prefixes> {
+    let nodes = tape.nodes()[..=end].iter();
+    let with_weights =
+        nodes.filter(|node| node.inputs.iter().any(|&id| tape.member_of(id).is_some()));
+    let names: Vec<&str> = with_weights.map(|node| node.scope.as_str()).collect();
+    names.join(",").parse().map_err(anyhow::Error::msg)
 }
 
 /// Returns square planes, `[C, side, side]`, turned by 90 degrees clockwise.

@@ -1,0 +1,16 @@
+// Groups of 1, 2 or 4 input channels and as many output channels: four output channels that begin at a multiple of 4
+// depend on the same four input channels alone. For one channel a group, the convolution is called depthwise.
+
+const GROUP_CHANNELS: u32 = CI / GROUPS;
+
+// Returns the factors of four output channels: channel k of the group of each of them. `channels` is the four input
+// channels with the same numbers as the output channels.
+fn factors(channels: vec4<f32>, k: u32) -> vec4<f32> {
+    if GROUP_CHANNELS == 1u {
+        return channels;
+    }
+    if GROUP_CHANNELS == 2u {
+        return select(channels.xxzz, channels.yyww, k == 1u);
+    }
+    return vec4<f32>(channels[k]);
+}

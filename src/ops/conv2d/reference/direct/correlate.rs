@@ -1,0 +1,310 @@
+//! The forward pass and the gradient of the input.
+
+use super::source::{PackedRows, RowSize, Source};
+use super::tile::{Narrow, PIXELS, Row, Wide};
+use super::{Blocks, MAX_ROWS, MAX_RUNS};
+use crate::kernel::Real;
+use crate::kernel::cpu::parallel::for_each_chunk;
+use crate::kernel::cpu::simd::{SLACK, aligned, widest};
+use crate::ops::conv2d::ConvGeometry;
+use crate::ops::conv2d::correlation::Axis;
+use crate::tape::ScratchSize;
+
+/// Largest number of phases along an axis: the largest stride.
+const MAX_PHASES: usize = 2;
+/// Number of neighbouring columns of a run of narrow groups, if the kernel has as many; otherwise a run has one.
+pub(super) const RUN_TAPS: usize = 3;
+/// Least number of tasks, if the result has as many rows.
+const MIN_TASKS: usize = 8;
+/// Largest number of rows of a task. Each task packs the rows between its own rows and its neighbour's once more.
+const MAX_TASK_ROWS: usize = 16;
+
+/// A direct convolution, or the gradient of its input.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct {
+    g: ConvGeometry,
+    blocks: Blocks,
+    size: RowSize,
+    is_forward: bool,
+    /// The phases of rows and of columns.
+    phases: [[Axis; MAX_PHASES]; 2],
+    n_phases: [usize; 2],
+}
+
+impl Direct {
+    /// Returns the forward pass; None if matrix products are to compute this shape.
+    pub fn forward(g: &ConvGeometry) -> Option<Self> {
+        let blocks = Blocks::new(g.groups, g.ci_per_group(), g.co_per_group())?;
+        let phases = [0, 1].map(|axis| [Axis::forward(g, axis); MAX_PHASES]);
+        Self::new(g, blocks, true, phases, [1, 1])
+    }
+
+    /// Returns the gradient of the input; None if matrix products are to compute this shape.
+    pub fn d_input(g: &ConvGeometry) -> Option<Self> {
+        let blocks = Blocks::new(g.groups, g.co_per_group(), g.ci_per_group())?;
+        let phases = [0, 1].map(|axis| [0, 1].map(|first| Axis::d_input(g, axis, first)));
+        Self::new(g, blocks, false, phases, g.window.stride)
+    }
+
+    fn new(
+        g: &ConvGeometry,
+        blocks: Blocks,
+        is_forward: bool,
+        phases: [[Axis; MAX_PHASES]; 2],
+        n_phases: [usize; 2],
+    ) -> Option<Self> {
+        let [kernel_h, kernel_w] = g.window.size;
+        let runs = match blocks.is_narrow {
+            true => kernel_h * blocks.from * kernel_w.div_ceil(run_taps(kernel_w)),
+            false => kernel_h,
+        };
+        let is_small = kernel_h <= MAX_ROWS
+            && runs <= MAX_RUNS
+            && g.window.stride.iter().all(|&stride| stride <= MAX_PHASES)
+            && g.pool == [1, 1];
+        let width = if is_forward { g.plane[1] } else { g.out[1] };
+        let size = row_size(&phases[1][..n_phases[1]], width);
+        is_small.then_some(Self { g: *g, blocks, size, is_forward, phases, n_phases })
+    }
+
+    fn source<'a, T>(&self, values: &'a [T]) -> Source<'a, T> {
+        let g = &self.g;
+        match self.is_forward {
+            true => Source { values, plane: g.plane, n_channels: g.ci },
+            false => Source { values, plane: g.out, n_channels: g.co },
+        }
+    }
+
+    /// Returns `[H, W]` of the result.
+    fn plane(&self) -> [usize; 2] {
+        if self.is_forward { self.g.out } else { self.g.plane }
+    }
+
+    /// Returns the number of elements of a row of the result.
+    pub fn row_elements(&self) -> usize {
+        self.plane()[1] * self.blocks.n_channels
+    }
+
+    /// Returns the number of rows of a task, a multiple of `multiple`; None if there are then too few tasks.
+    pub fn task_rows(&self, multiple: usize) -> Option<usize> {
+        let n_rows = self.g.n * self.plane()[0];
+        let most = n_rows.div_ceil(MIN_TASKS).min(MAX_TASK_ROWS).max(multiple);
+        let rows = most / multiple * multiple;
+        (multiple == 1 || n_rows.div_ceil(rows) >= MIN_TASKS).then_some(rows)
+    }
+
+    /// Returns the scratch memory: the packed weight, and for each thread the packed rows.
+    pub fn scratch(&self) -> ScratchSize {
+        let shared = self.blocks.count() * self.block_elements() + SLACK;
+        ScratchSize { shared, per_thread: self.packed_rows() + SLACK }
+    }
+
+    fn block_elements(&self) -> usize {
+        self.g.window.area() * self.blocks.tap()
+    }
+
+    /// Returns the number of elements of the packed rows.
+    fn packed_rows(&self) -> usize {
+        self.g.window.size[0] * self.size.n_elements(&self.blocks)
+    }
+
+    fn phases(&self, axis: usize) -> &[Axis] {
+        &self.phases[axis][..self.n_phases[axis]]
+    }
+
+    /// Returns the phases of rows and columns of all pairs.
+    fn phase_pairs(&self) -> impl Iterator<Item = (&Axis, &Axis)> {
+        self.phases(0)
+            .iter()
+            .flat_map(|rows| self.phases(1).iter().map(move |columns| (rows, columns)))
+    }
+
+    /// Packs the weight `[KH, KW, Ci/groups, Co]`, block after block and phase after phase. Within a phase, the layout
+    /// is `[rows, planes, columns, lanes]` for narrow groups, and `[rows, columns, from, lanes]` for wide ones.
+    pub fn pack_weight<'a, T: Real>(&self, weight: &[T], scratch: &'a mut [T]) -> &'a [T] {
+        let packed = aligned(scratch, self.blocks.count() * self.block_elements());
+        for_each_chunk(packed, self.block_elements(), &|block, packed| {
+            packed.fill(T::ZERO);
+            let mut rest = packed;
+            for (rows, columns) in self.phase_pairs() {
+                for row in 0..rows.taps {
+                    let these;
+                    (these, rest) = rest.split_at_mut(columns.taps * self.blocks.tap());
+                    for column in 0..columns.taps {
+                        let at = [rows.kernel(row), columns.kernel(column)];
+                        let places = match self.blocks.is_narrow {
+                            true => [column, columns.taps],
+                            false => [column * self.blocks.from, 1],
+                        };
+                        self.pack_tap(weight, at, block, places, these);
+                    }
+                }
+            }
+        });
+        packed
+    }
+
+    /// Packs the weight at a position of the kernel for a block. `first` is the place of the lanes for the first channel
+    /// of the source, and `step` the distance to the place for the next one.
+    fn pack_tap<T: Real>(
+        &self,
+        weight: &[T],
+        [ky, kx]: [usize; 2],
+        block: usize,
+        [first, step]: [usize; 2],
+        packed: &mut [T],
+    ) {
+        let (g, size) = (&self.g, self.blocks.size);
+        let channels = self.blocks.channels(block);
+        let position = (ky * g.window.size[1] + kx) * g.ci_per_group();
+        if self.is_forward {
+            for from in 0..self.blocks.from {
+                let weight = &weight[(position + from) * g.co..][channels.clone()];
+                packed[(first + from * step) * size..][..channels.len()].copy_from_slice(weight);
+            }
+            return;
+        }
+        for (lane, to) in channels.enumerate() {
+            let (group, to) = (to / self.blocks.to, to % self.blocks.to);
+            let start = (position + to) * g.co + group * self.blocks.from;
+            for (from, &weight) in weight[start..][..self.blocks.from].iter().enumerate() {
+                packed[(first + from * step) * size + lane] = weight;
+            }
+        }
+    }
+
+    /// Computes some rows of the result, from row number `first_row` over all images on.
+    pub fn rows<T: Real>(
+        &self,
+        values: &[T],
+        packed: &[T],
+        first_row: usize,
+        result: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let source = self.source(values);
+        let scratch = aligned(scratch, self.packed_rows());
+        for block in 0..self.blocks.count() {
+            let mut rows = PackedRows::new(self.blocks, self.size, scratch);
+            let weight = &packed[block * self.block_elements()..][..self.block_elements()];
+            for (ix, result) in result.chunks_exact_mut(self.row_elements()).enumerate() {
+                self.row(source, weight, block, first_row + ix, result, &mut rows);
+            }
+        }
+    }
+
+    /// Computes a row of the result for a block.
+    fn row<T: Real>(
+        &self,
+        source: Source<'_, T>,
+        weight: &[T],
+        block: usize,
+        row: usize,
+        result: &mut [T],
+        packed: &mut PackedRows<'_, T>,
+    ) {
+        let [height, _] = self.plane();
+        let (image, row) = (row / height, row % height);
+        let mut phase_start = 0;
+        for (rows, columns) in self.phase_pairs() {
+            let weight_start = phase_start;
+            phase_start += rows.taps * columns.taps * self.blocks.tap();
+            let Some(ix) = rows.number(row) else { continue };
+            let mut runs = [[0; 2]; MAX_RUNS];
+            let mut n_runs = 0;
+            for tap in 0..rows.taps {
+                let Some(at) = rows.source(ix, tap, source.plane[0]) else { continue };
+                let start = packed.pack(source, block, image * source.plane[0] + at);
+                let column = (self.size.left as isize + columns.offset) as usize;
+                let start = start + column * self.size.column(&self.blocks);
+                let weight = weight_start + tap * columns.taps * self.blocks.tap();
+                self.add_runs(columns, start, weight, &mut runs, &mut n_runs);
+            }
+            self.pixels(columns, weight, block, &runs[..n_runs], result, packed.values);
+        }
+    }
+
+    /// Appends the runs under a row of the kernel.
+    fn add_runs(
+        &self,
+        columns: &Axis,
+        x_start: usize,
+        weight_start: usize,
+        runs: &mut [[usize; 2]; MAX_RUNS],
+        n_runs: &mut usize,
+    ) {
+        let mut add = |x: usize, weight: usize| {
+            runs[*n_runs] = [x_start + x, weight_start + weight];
+            *n_runs += 1;
+        };
+        if columns.taps == 0 {
+            return;
+        }
+        if !self.blocks.is_narrow {
+            return add(0, 0);
+        }
+        let lanes = self.blocks.size;
+        for plane in 0..self.blocks.from {
+            for tap in (0..columns.taps).step_by(run_taps(columns.taps)) {
+                let x = (plane * self.size.columns + tap) * lanes;
+                add(x, (plane * columns.taps + tap) * lanes);
+            }
+        }
+    }
+
+    /// Computes the pixels of a phase in a row of the result.
+    fn pixels<T: Real>(
+        &self,
+        columns: &Axis,
+        weight: &[T],
+        block: usize,
+        runs: &[[usize; 2]],
+        result: &mut [T],
+        x: &[T],
+    ) {
+        let channels = self.blocks.channels(block);
+        let n_channels = channels.len();
+        let y_step = columns.step * self.blocks.n_channels;
+        if columns.count == 0 {
+            return;
+        }
+        let y = &mut result[columns.first * self.blocks.n_channels + channels.start..];
+        if runs.is_empty() {
+            y.chunks_mut(y_step).for_each(|y| y[..n_channels].fill(T::ZERO));
+            return;
+        }
+        let row = Row {
+            x,
+            weight,
+            runs,
+            run_len: columns.taps * self.blocks.from,
+            x_step: columns.stride * self.blocks.from,
+            y,
+            y_step,
+            n_pixels: columns.count,
+            n_channels,
+        };
+        match (self.blocks.is_narrow, run_taps(columns.taps), columns.stride) {
+            (false, ..) => widest(Wide(row)),
+            (true, RUN_TAPS, 1) => widest(Narrow::<T, RUN_TAPS, 1>(row)),
+            (true, RUN_TAPS, _) => widest(Narrow::<T, RUN_TAPS, 2>(row)),
+            (true, _, 1) => widest(Narrow::<T, 1, 1>(row)),
+            (true, _, _) => widest(Narrow::<T, 1, 2>(row)),
+        }
+    }
+}
+
+/// Returns the number of neighbouring columns of a run of narrow groups.
+fn run_taps(taps: usize) -> usize {
+    if taps == RUN_TAPS { RUN_TAPS } else { 1 }
+}
+
+/// Returns the size of a packed row for these phases of columns, over a source with `width` columns.
+pub(super) fn row_size(phases: &[Axis], width: usize) -> RowSize {
+    let left = phases.iter().map(|axis| (-axis.offset).max(0)).max().unwrap_or(0) as usize;
+    let columns = phases.iter().map(|axis| {
+        let last = axis.count.next_multiple_of(PIXELS) * axis.stride + axis.taps;
+        (last + left).saturating_add_signed(axis.offset)
+    });
+    RowSize { columns: columns.max().unwrap_or(0).max(left + width), left }
+}

@@ -1,0 +1,222 @@
+//! The gradient of the weight.
+
+use super::correlate::{RUN_TAPS, row_size};
+use super::source::{PackedRows, RowSize, Source};
+use super::tile::{NarrowWeight, WeightRows, WideWeight};
+use super::{Blocks, MAX_ROWS};
+use crate::kernel::Real;
+use crate::kernel::cpu::parallel::for_each_chunk;
+use crate::kernel::cpu::simd::{SLACK, aligned, widest};
+use crate::ops::conv2d::ConvGeometry;
+use crate::ops::conv2d::correlation::Axis;
+use crate::tape::{Scratch, ScratchSize};
+
+/// Least number of tasks, if there are as many images and blocks.
+const MIN_TASKS: usize = 24;
+/// Largest number of planes of narrow groups whose sums are in registers.
+const MAX_PLANES: usize = 4;
+/// Least number of pixels whose terms are added before the sums are stored, if [`MAX_ROWS`] rows have as many.
+const MIN_PIXELS: usize = 56;
+/// Largest number of images whose terms are added one after another.
+const MAX_IMAGES: usize = 32;
+
+/// The gradient of the weight of a direct convolution. A task computes one block of channels for some images; the sums
+/// of all tasks are added afterwards. The division depends on the shape alone.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectWeight {
+    g: ConvGeometry,
+    blocks: Blocks,
+    size: RowSize,
+    axes: [Axis; 2],
+    images_per_split: usize,
+    /// Number of rows of d_y whose terms are added before the sums are stored.
+    rows: usize,
+}
+
+impl DirectWeight {
+    /// Returns the gradient of the weight; None if matrix products are to compute this shape.
+    pub fn new(g: &ConvGeometry) -> Option<Self> {
+        let blocks = Blocks::new(g.groups, g.ci_per_group(), g.co_per_group())?;
+        let axes = [0, 1].map(|axis| Axis::forward(g, axis));
+        let n_splits = MIN_TASKS.div_ceil(blocks.count());
+        let images_per_split = g.n.div_ceil(n_splits).min(MAX_IMAGES);
+        let is_small = axes[0].taps <= MAX_ROWS && axes[1].stride <= 2 && g.pool == [1, 1];
+        let size = row_size(&axes[1..], g.plane[1]);
+        let rows = MIN_PIXELS.div_ceil(g.out[1]).min(MAX_ROWS).min(g.out[0]);
+        is_small.then_some(Self { g: *g, blocks, size, axes, images_per_split, rows })
+    }
+
+    /// Returns the number of elements of a block's part: `[KH, planes, KW, lanes]` of narrow groups, `[KH, KW, from,
+    /// lanes]` of wide ones.
+    fn block_elements(&self) -> usize {
+        self.g.window.area() * self.blocks.tap()
+    }
+
+    fn n_splits(&self) -> usize {
+        self.g.n.div_ceil(self.images_per_split)
+    }
+
+    /// Returns the scratch memory: all partial sums, and for each thread the packed rows.
+    pub fn scratch(&self) -> ScratchSize {
+        let (shared, per_thread) = (self.partial_elements(), self.packed_rows());
+        ScratchSize { shared: shared + SLACK, per_thread: per_thread + SLACK }
+    }
+
+    /// Returns the number of elements of all partial sums.
+    fn partial_elements(&self) -> usize {
+        self.n_splits() * self.blocks.count() * self.block_elements()
+    }
+
+    fn d_y_elements(&self) -> usize {
+        self.rows * self.axes[1].count * self.blocks.size
+    }
+
+    /// Returns the number of elements of the packed rows of x and d_y.
+    fn packed_rows(&self) -> usize {
+        let rows = (self.rows - 1) * self.axes[0].stride + self.axes[0].taps;
+        rows * self.size.n_elements(&self.blocks) + self.d_y_elements()
+    }
+
+    /// Computes the partial sums of a task: block `task mod blocks` of split `task / blocks`.
+    fn partial<T: Real>(
+        &self,
+        x: &[T],
+        d_y: &[T],
+        task: usize,
+        partial: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let g = &self.g;
+        let (split, block) = (task / self.blocks.count(), task % self.blocks.count());
+        let source = Source { values: x, plane: g.plane, n_channels: g.ci };
+        let scratch = aligned(scratch, self.packed_rows());
+        let (d_y_rows, scratch) = scratch.split_at_mut(self.d_y_elements());
+        let mut packed = PackedRows::new(self.blocks, self.size, scratch);
+        partial.fill(T::ZERO);
+        let first = split * self.images_per_split;
+        for image in first..(first + self.images_per_split).min(g.n) {
+            for first in (0..g.out[0]).step_by(self.rows) {
+                let n_rows = self.rows.min(g.out[0] - first);
+                let start = (image * g.out[0] + first) * g.out[1] * g.co;
+                let pixels = n_rows * g.out[1];
+                self.pack_d_y(block, &d_y[start..][..pixels * g.co], d_y_rows);
+                for tap in 0..self.axes[0].taps {
+                    let mut rows = [[0; 2]; MAX_ROWS];
+                    let mut n = 0;
+                    for row in 0..n_rows {
+                        let source_row = self.axes[0].source(first + row, tap, g.plane[0]);
+                        let Some(at) = source_row else { continue };
+                        let start = packed.pack(source, block, image * g.plane[0] + at);
+                        rows[n] = [start, row * g.out[1] * self.blocks.size];
+                        n += 1;
+                    }
+                    let len = self.axes[1].taps * self.blocks.tap();
+                    let d_weight = &mut partial[tap * len..][..len];
+                    self.add_rows(packed.values, d_y_rows, &rows[..n], d_weight);
+                }
+            }
+        }
+    }
+
+    /// Copies a block's channels of some pixels of d_y. The lanes after the last channel are 0.
+    fn pack_d_y<T: Real>(&self, block: usize, d_y: &[T], packed: &mut [T]) {
+        let channels = self.blocks.channels(block);
+        let pixels = packed.chunks_exact_mut(self.blocks.size).zip(d_y.chunks_exact(self.g.co));
+        for (packed, d_y) in pixels {
+            let (inside, right) = packed.split_at_mut(channels.len());
+            inside.copy_from_slice(&d_y[channels.clone()]);
+            right.fill(T::ZERO);
+        }
+    }
+
+    /// Adds the part of some rows of d_y and, for each of them, a packed row of x.
+    fn add_rows<T: Real>(&self, x: &[T], d_y: &[T], rows: &[[usize; 2]], d_weight: &mut [T]) {
+        let (blocks, columns) = (&self.blocks, &self.axes[1]);
+        let n_channels = blocks.size;
+        // The parts of narrow groups: some planes, and some neighbouring columns of the kernel.
+        let (n_planes, n_taps) = match blocks.is_narrow {
+            true => {
+                (blocks.from.min(MAX_PLANES), if columns.taps == RUN_TAPS { RUN_TAPS } else { 1 })
+            }
+            false => (blocks.from, columns.taps),
+        };
+        for plane in (0..blocks.from).step_by(n_planes) {
+            for tap in (0..columns.taps).step_by(n_taps) {
+                let rows = WeightRows {
+                    x: &x[(plane * self.size.columns + tap) * self.size.column(blocks)..],
+                    d_y,
+                    rows,
+                    n_pixels: columns.count,
+                    n_channels,
+                    x_plane: self.size.columns * n_channels,
+                    x_step: columns.stride * blocks.from,
+                    run_len: columns.taps * blocks.from,
+                    d_weight: &mut d_weight[(plane * columns.taps + tap) * n_channels..],
+                    d_weight_plane: columns.taps * n_channels,
+                };
+                match blocks.is_narrow {
+                    true => add_narrow([n_planes, n_taps, columns.stride], rows),
+                    false => widest(WideWeight(rows)),
+                }
+            }
+        }
+    }
+
+    /// Adds the partial sums of all splits, in their order, for some rows of the gradient `[KH, KW, Ci/groups, Co]`.
+    fn sum_partials<T: Real>(&self, partials: &[T], first_row: usize, d_weight: &mut [T]) {
+        let (g, blocks) = (&self.g, &self.blocks);
+        let [_, kernel_w] = g.window.size;
+        let split = blocks.count() * self.block_elements();
+        for (ix, d_weight) in d_weight.chunks_exact_mut(g.co).enumerate() {
+            let row = first_row + ix;
+            let (ky, kx, from) =
+                (row / blocks.from / kernel_w, row / blocks.from % kernel_w, row % blocks.from);
+            let within = match blocks.is_narrow {
+                true => (ky * blocks.from + from) * kernel_w + kx,
+                false => (ky * kernel_w + kx) * blocks.from + from,
+            };
+            for (block, d_weight) in d_weight.chunks_mut(blocks.size).enumerate() {
+                let start = block * self.block_elements() + within * blocks.size;
+                d_weight.copy_from_slice(&partials[start..][..d_weight.len()]);
+                for split_ix in 1..self.n_splits() {
+                    let partial = &partials[split_ix * split + start..][..d_weight.len()];
+                    d_weight.iter_mut().zip(partial).for_each(|(sum, &p)| *sum += p);
+                }
+            }
+        }
+    }
+
+    /// Computes the gradient.
+    pub fn run<T: Real>(&self, x: &[T], d_y: &[T], d_weight: &mut [T], scratch: Scratch<'_, T>) {
+        let threads = scratch.threads;
+        let partials = aligned(scratch.shared, self.partial_elements());
+        for_each_chunk(partials, self.block_elements(), &|task, partial| {
+            threads.with(|scratch| self.partial(x, d_y, task, partial, scratch));
+        });
+        let partials = &*partials;
+        /// Number of rows of a task that adds partial sums.
+        const ROWS: usize = 16;
+        for_each_chunk(d_weight, ROWS * self.g.co, &|task, d_weight| {
+            self.sum_partials(partials, task * ROWS, d_weight);
+        });
+    }
+}
+
+/// Runs the kernel for these numbers of planes and taps, and this stride.
+fn add_narrow<T: Real>(sizes: [usize; 3], rows: WeightRows<'_, T>) {
+    match sizes {
+        [1, 3, 1] => widest(NarrowWeight::<T, 1, 3, 1>(rows)),
+        [2, 3, 1] => widest(NarrowWeight::<T, 2, 3, 1>(rows)),
+        [4, 3, 1] => widest(NarrowWeight::<T, 4, 3, 1>(rows)),
+        [1, 3, 2] => widest(NarrowWeight::<T, 1, 3, 2>(rows)),
+        [2, 3, 2] => widest(NarrowWeight::<T, 2, 3, 2>(rows)),
+        [4, 3, 2] => widest(NarrowWeight::<T, 4, 3, 2>(rows)),
+        [1, 1, 1] => widest(NarrowWeight::<T, 1, 1, 1>(rows)),
+        [2, 1, 1] => widest(NarrowWeight::<T, 2, 1, 1>(rows)),
+        [4, 1, 1] => widest(NarrowWeight::<T, 4, 1, 1>(rows)),
+        [1, 1, 2] => widest(NarrowWeight::<T, 1, 1, 2>(rows)),
+        [2, 1, 2] => widest(NarrowWeight::<T, 2, 1, 2>(rows)),
+        [4, 1, 2] => widest(NarrowWeight::<T, 4, 1, 2>(rows)),
+        _ => unreachable!("planes, taps and stride {sizes:?}"),
+    }
+}
