@@ -98,6 +98,34 @@ fn a_step_adds_the_results_of_its_shards_in_a_tree() {
     }
 }
 
+/// The shards of a step share the transforms of weights for Winograd's algorithm. After an update, or after the host has
+/// written the parameters, a step has the gradients of a new session with the same parameters.
+#[test]
+fn transforms_of_weights_are_those_of_the_present_parameters() {
+    let numbers = [5, 2, 7, 1];
+    let mut config = StepConfig::new(ResNet9 { width: 64, classes: 10 }, numbers.len());
+    config.update.n_shards = 2;
+    let new = |config: &StepConfig| Trainer::new(&cpu(), config, 3).expect("a trainer");
+    let gradients = |trainer: &mut Trainer, lr| step(trainer, &numbers, lr).gradients;
+    let from = |parameters: &[f32]| {
+        let mut trainer = new(&config);
+        trainer.state.session.write_state(StateBuffer::Parameters, parameters).expect("write");
+        gradients(&mut trainer, 0.0)
+    };
+
+    let mut trainer = new(&config);
+    let first = gradients(&mut trainer, RATE);
+    let session = &mut trainer.state.session;
+    let mut parameters = session.read_state(StateBuffer::Parameters).expect("read");
+    assert_eq!(gradients(&mut trainer, 0.0), from(&parameters), "after an update");
+    parameters.iter_mut().for_each(|parameter| *parameter *= 0.5);
+    trainer.state.session.write_state(StateBuffer::Parameters, &parameters).expect("write");
+    assert_eq!(gradients(&mut trainer, 0.0), from(&parameters), "after a write");
+
+    config.update.fusion.winograd = false;
+    assert_ne!(gradients(&mut new(&config), RATE), first, "the algorithm is used");
+}
+
 /// The running statistics take the mean over the shards once, with the momentum of one batch.
 #[test]
 fn running_statistics_take_the_mean_over_the_shards() {

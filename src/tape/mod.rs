@@ -24,7 +24,7 @@ pub use prefixes::Prefixes;
 pub use record::{Mode, Tape};
 pub use reference::{
     Args, ErasedReference, Precision, Reference, Scratch, ScratchSize, Slice, SliceMut,
-    ThreadScratch,
+    ThreadScratch, Transform, TransformSize,
 };
 pub use rewrite::Rewriter;
 pub use state::{Initializer, Layout, StateEntry, StateLayout};

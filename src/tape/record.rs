@@ -100,6 +100,11 @@ impl Tape {
         if node.phase == Phase::Update { 1 } else { self.state.n_shards }
     }
 
+    /// Returns true if a step runs the tape once for each of its shards.
+    pub fn is_of_shard(&self) -> bool {
+        self.nodes.iter().any(|node| node.phase == Phase::Reduce)
+    }
+
     /// Returns the shapes, types and names of a node's inputs and outputs, for the node's op.
     pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
         NodeIo::new(self, node)

@@ -97,12 +97,23 @@ pub struct ScratchSize {
     pub shared: usize,
     /// Number of elements for each thread, for example for the patches of a convolution.
     pub per_thread: usize,
+    /// The size of [`Scratch::transform`].
+    pub transform: TransformSize,
+}
+
+/// The size of a transform of an input.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TransformSize {
+    /// Index of the input.
+    pub input: usize,
+    /// Number of elements of the transform; 0 without a transform.
+    pub n: usize,
 }
 
 impl ScratchSize {
     /// Returns a size of `n` elements for the whole node, and no elements per thread.
     pub fn shared(n: usize) -> Self {
-        Self { shared: n, per_thread: 0 }
+        Self { shared: n, ..Self::default() }
     }
 
     /// Returns the smallest size that is enough for `self` and for `other`.
@@ -110,17 +121,49 @@ impl ScratchSize {
         Self {
             shared: self.shared.max(other.shared),
             per_thread: self.per_thread.max(other.per_thread),
+            transform: if self.transform.n < other.transform.n {
+                other.transform
+            } else {
+                self.transform
+            },
         }
     }
 }
 
-/// The scratch memory for one run of a reference, with undefined contents.
+/// The scratch memory for one run of a reference. Its contents are undefined, except those of a kept transform.
 #[derive(Debug)]
 pub struct Scratch<'a, T> {
     /// The scratch memory that all threads of the node share.
     pub shared: &'a mut [T],
     /// The scratch memory of each thread.
     pub threads: ThreadScratch<'a, T>,
+    /// The transform of one input, for example of the weight.
+    pub transform: Transform<'a, T>,
+}
+
+/// A transform of one input of a node, which depends on nothing else. A device may keep it from one run of the node to
+/// the next one with the same input.
+#[derive(Debug)]
+pub struct Transform<'a, T> {
+    values: &'a mut [T],
+    is_kept: bool,
+}
+
+impl<'a, T> Transform<'a, T> {
+    /// Returns the memory of a transform. If `is_kept` is true, `values` has the transform of the present input; otherwise
+    /// its contents are undefined.
+    pub(crate) fn new(values: &'a mut [T], is_kept: bool) -> Self {
+        Self { values, is_kept }
+    }
+
+    /// Returns the transform, which has `n` elements. Calls `compute` first, unless the device has kept the transform.
+    pub fn get(self, n: usize, compute: impl FnOnce(&mut [T])) -> &'a [T] {
+        let values = &mut self.values[..n];
+        if !self.is_kept {
+            compute(values);
+        }
+        values
+    }
 }
 
 /// Scratch memory for each thread of the thread pool.

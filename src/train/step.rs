@@ -30,7 +30,7 @@ use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::random_box::BoxRange;
 use crate::ops::{random_erasing, random_resized_crop};
 use crate::passes::{self, Front};
-use crate::tape::{ElementType, Mode, Phase, Tape, ValueId};
+use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// The settings that a step is recorded with.
 #[derive(Clone, Debug)]
@@ -295,14 +295,9 @@ fn trained_images(
     tape.keep(logits);
     let front = split(&mut tape, config, [pixels, table]);
     let CrossEntropy { loss, class_weights, .. } = complete(&mut tape, &heads, labels);
-    let update = has_shards(&tape).then(|| Arc::new(passes::split_update(&mut tape)));
+    let update = tape.is_of_shard().then(|| Arc::new(passes::split_update(&mut tape)));
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, update, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
-}
-
-/// Returns true for a tape that trains on one of several shards.
-fn has_shards(tape: &Tape) -> bool {
-    tape.nodes().iter().any(|node| node.phase == Phase::Reduce)
 }
 
 /// Returns an empty tape with the frozen parameters of the settings.

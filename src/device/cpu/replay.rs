@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 
+use super::scratch::state_buffer;
 use crate::base::sorting::sort_by_key;
 use crate::kernel::StepScalars;
 use crate::passes::Plan;
 use crate::passes::plan::Placement;
 use crate::tape::{
-    Args, Node, NodeIo, Precision, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId,
+    Args, Node, NodeIo, Precision, Scratch, ScratchSize, Slice, SliceMut, StateBuffer, Tape,
+    ValueId,
 };
 
 /// The largest number of outputs of a node. The slices of inputs and outputs are in arrays of this length, so a step
@@ -60,6 +62,8 @@ pub(super) struct Prepared {
     written: Vec<Written>,
     /// The size of the scratch memory that the node needs.
     pub scratch: ScratchSize,
+    /// The flat buffers of the state that the node writes.
+    pub written_state: Vec<StateBuffer>,
 }
 
 impl Prepared {
@@ -84,7 +88,10 @@ impl Prepared {
         written
             .iter_mut()
             .for_each(|w| sort_by_key(&mut w.outputs, |(_, elements)| elements.start));
-        Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
+        let written_state = node.outputs.iter().filter_map(|&output| state_buffer(plan, output));
+        let (written_state, scratch) =
+            (written_state.collect(), node.op.scratch_size(&tape.io(node)));
+        Self { inputs, written, scratch, written_state }
     }
 
     /// Runs the node. The buffers that the node writes are first moved out of `buffers`. The other buffers can then be

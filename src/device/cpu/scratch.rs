@@ -1,24 +1,31 @@
 //! The scratch memory of the ops' references. The session allocates it when a program is loaded. It is large enough for
 //! each node of all programs, because only one node runs at a time.
+//!
+//! A program that a step runs once for each shard keeps the transforms of weights, which are the same for all shards.
 
 use std::sync::Mutex;
 
 use crate::kernel::Real;
-use crate::tape::{Scratch, ScratchSize, ThreadScratch};
+use crate::passes::Plan;
+use crate::passes::plan::BufferKind;
+use crate::tape::{Node, Scratch, ScratchSize, StateBuffer, ThreadScratch, Transform, ValueId};
 
 /// A session's scratch memory.
 #[derive(Default)]
 pub(super) struct ScratchMemory<T> {
     shared: Vec<T>,
     threads: Vec<Mutex<Vec<T>>>,
+    /// For a transform that is not kept.
+    transform: Vec<T>,
 }
 
 impl<T: Real> ScratchMemory<T> {
     /// Returns the number of bytes of the scratch memory after a call of [`ScratchMemory::grow`] with this size. Each
     /// element counts as four bytes, as in a plan, even in a session of f64.
     pub fn bytes_after(&self, size: ScratchSize) -> u64 {
-        let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
-        4 * n as u64
+        let of_node =
+            self.shared.len().max(size.shared) + self.transform.len().max(size.transform.n);
+        4 * (of_node + n_threads() * self.per_thread(size)) as u64
     }
 
     fn per_thread(&self, size: ScratchSize) -> usize {
@@ -30,15 +37,83 @@ impl<T: Real> ScratchMemory<T> {
     pub fn grow(&mut self, size: ScratchSize) {
         let per_thread = self.per_thread(size);
         self.shared.resize(self.shared.len().max(size.shared), T::ZERO);
+        self.transform.resize(self.transform.len().max(size.transform.n), T::ZERO);
         self.threads.resize_with(n_threads(), Mutex::default);
         for part in &mut self.threads {
             *part = Mutex::new(vec![T::ZERO; per_thread]);
         }
     }
 
-    /// Returns the scratch memory for the run of one node.
-    pub fn lend(&mut self) -> Scratch<'_, T> {
-        Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads) }
+    /// Returns the scratch memory for the run of one node. `kept` is the transform of the node, if the program keeps it.
+    pub fn lend<'a>(
+        &'a mut self,
+        kept: Option<&'a mut KeptTransform<T>>,
+        versions: &StateVersions,
+    ) -> Scratch<'a, T> {
+        let transform = match kept {
+            Some(kept) => kept.lend(versions),
+            None => Transform::new(&mut self.transform, false),
+        };
+        Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads), transform }
+    }
+}
+
+/// For each flat buffer of the state, the number of times that a node or the host has written it.
+#[derive(Default)]
+pub(super) struct StateVersions([u64; StateBuffer::ALL.len()]);
+
+impl StateVersions {
+    /// Counts a write.
+    pub fn count_write(&mut self, buffer: StateBuffer) {
+        self.0[buffer.index()] += 1;
+    }
+}
+
+/// The transform of a part of the state, which a program keeps until a node or the host writes the state.
+pub(super) struct KeptTransform<T> {
+    /// Empty before [`KeptTransform::allocate`].
+    values: Vec<T>,
+    n: usize,
+    /// The flat buffer that has the input.
+    buffer: StateBuffer,
+    /// The version of the buffer that was transformed; None before the first run.
+    version: Option<u64>,
+}
+
+impl<T: Real> KeptTransform<T> {
+    /// Returns the transform of a node, without its memory; None if the node has no transform, or if its input is not a
+    /// part of the state.
+    pub fn new(plan: &Plan, node: &Node, size: ScratchSize) -> Option<Self> {
+        if size.transform.n == 0 {
+            return None;
+        }
+        let buffer = state_buffer(plan, node.inputs[size.transform.input])?;
+        Some(Self { values: Vec::new(), n: size.transform.n, buffer, version: None })
+    }
+
+    pub fn allocate(&mut self) {
+        self.values.resize(self.n, T::ZERO);
+    }
+
+    /// Returns the number of bytes of the transform, four for each element.
+    pub fn bytes(&self) -> u64 {
+        4 * self.n as u64
+    }
+
+    /// Returns the transform for a run of the node. The run computes the transform if it is not that of the present state.
+    fn lend(&mut self, versions: &StateVersions) -> Transform<'_, T> {
+        let present = Some(versions.0[self.buffer.index()]);
+        let is_kept = self.version == present;
+        self.version = present;
+        Transform::new(&mut self.values, is_kept)
+    }
+}
+
+/// Returns the flat buffer of the state that has a value; None for a value that is not a part of the state.
+pub(super) fn state_buffer(plan: &Plan, value: ValueId) -> Option<StateBuffer> {
+    match plan.buffers[plan.placements[value.index()]?.buffer].kind {
+        BufferKind::State(buffer) => Some(buffer),
+        BufferKind::Input | BufferKind::Slot(_) => None,
     }
 }
 

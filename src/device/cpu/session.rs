@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::replay::{Buffer, Prepared, elements};
-use super::scratch::ScratchMemory;
+use super::scratch::{KeptTransform, ScratchMemory, StateVersions};
 use crate::base::clock::Instant;
 use crate::device::{
     Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session, memory,
@@ -13,13 +13,14 @@ use crate::device::{
 use crate::kernel::StepScalars;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
-use crate::tape::{Precision, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
+use crate::tape::{Node, Precision, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
     layout: StateLayout,
     /// The state's flat buffers, in the order of [`StateBuffer::ALL`]; empty before the first program is loaded.
     state: Vec<Buffer<T>>,
+    versions: StateVersions,
     programs: Vec<Program<T>>,
     /// The memory of transient values, shared by all programs; see [`Plan::slots`].
     slots: Vec<Buffer<T>>,
@@ -37,6 +38,8 @@ struct Program<T> {
     plan: Plan,
     /// The data that is computed for each node when the program is loaded.
     prepared: Vec<Prepared>,
+    /// For each node, the transform that the program keeps.
+    kept: Vec<Option<KeptTransform<T>>>,
     /// The program's buffers, in the order of [`Plan::buffers`]. For a buffer of the state and for a slot, this list
     /// has a placeholder. Only during a run, the session's buffer is in the list instead of the placeholder.
     buffers: Vec<Buffer<T>>,
@@ -47,6 +50,7 @@ impl<T: Precision> CpuSession<T> {
         Self {
             layout: layout.clone(),
             state: Vec::new(),
+            versions: StateVersions::default(),
             programs: Vec::new(),
             slots: Vec::new(),
             scratch: ScratchMemory::default(),
@@ -100,7 +104,10 @@ impl<T: Precision> CpuSession<T> {
         let program = &mut self.programs[program.0];
         let placement = program.placement(value);
         let buffer = match program.plan.buffers[placement.buffer].kind {
-            BufferKind::State(buffer) => &mut self.state[buffer.index()],
+            BufferKind::State(buffer) => {
+                self.versions.count_write(buffer);
+                &mut self.state[buffer.index()]
+            }
             BufferKind::Slot(ix) => &mut self.slots[ix],
             BufferKind::Input => &mut program.buffers[placement.buffer],
         };
@@ -115,15 +122,18 @@ impl<T: Precision> CpuSession<T> {
         mut after_node: impl FnMut() + Send,
     ) {
         let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
+        let versions = &mut self.versions;
         // For the run, the session's vectors are moved into the program's list of buffers. No element is copied.
         program.swap(&mut self.state, &mut self.slots);
         // The whole step runs inside the thread pool. To enter the pool once is faster than to enter it for every
         // parallel loop.
         rayon::scope(|_| {
             let nodes = program.tape.nodes().iter().zip(&program.prepared);
-            for (node, prepared) in nodes {
+            for ((node, prepared), kept) in nodes.zip(&mut program.kept) {
                 let io = program.tape.io(node);
-                prepared.run(node, io, &mut program.buffers, step, scratch.lend());
+                let scratch = scratch.lend(kept.as_mut(), versions);
+                prepared.run(node, io, &mut program.buffers, step, scratch);
+                prepared.written_state.iter().for_each(|&buffer| versions.count_write(buffer));
                 after_node();
             }
         });
@@ -139,7 +149,13 @@ impl<T: Precision> CpuSession<T> {
     }
 }
 
-impl<T> Program<T> {
+impl<T: Precision> Program<T> {
+    /// Returns the number of bytes that no other program uses.
+    fn own_bytes(&self) -> u64 {
+        let kept = self.kept.iter().flatten().map(KeptTransform::bytes);
+        self.plan.own_bytes() + kept.sum::<u64>()
+    }
+
     /// Swaps the session's buffers with the placeholders in the program's list of buffers. A second call undoes the
     /// first.
     fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
@@ -159,6 +175,20 @@ impl<T> Program<T> {
     }
 }
 
+/// Returns the transform that a program keeps for each of its nodes. Only a program that a step runs once for each shard
+/// keeps transforms: all shards have the same weights.
+fn kept_transforms<T: Precision>(
+    tape: &Tape,
+    plan: &Plan,
+    prepared: &[Prepared],
+) -> Vec<Option<KeptTransform<T>>> {
+    let is_of_shard = tape.is_of_shard();
+    let of_node = |(node, prepared): (&Node, &Prepared)| {
+        is_of_shard.then(|| KeptTransform::new(plan, node, prepared.scratch)).flatten()
+    };
+    tape.nodes().iter().zip(prepared).map(of_node).collect()
+}
+
 impl<T: Precision> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
         assert!(
@@ -173,14 +203,17 @@ impl<T: Precision> Session for CpuSession<T> {
             tape.nodes().iter().map(|node| Prepared::new(tape, &plan, node)).collect();
         let scratch =
             prepared.iter().map(|node| node.scratch).fold(ScratchSize::default(), ScratchSize::max);
-        let programs = self.programs.iter().map(|program| program.plan.own_bytes());
-        let in_use = programs.sum::<u64>() + self.scratch.bytes_after(scratch);
+        let mut kept = kept_transforms(tape, &plan, &prepared);
+        let kept_bytes = kept.iter().flatten().map(KeptTransform::bytes).sum::<u64>();
+        let scratch_bytes = self.scratch.bytes_after(scratch) + kept_bytes;
+        let in_use = self.programs.iter().map(Program::own_bytes).sum::<u64>() + scratch_bytes;
         plan.check(self.memory_limit, in_use, u64::MAX)?;
         // If the state is allocated already, the free memory does not include it, so its bytes are not counted again.
         let planned = if self.state.is_empty() { plan.total_bytes() } else { plan.own_bytes() };
-        memory::check(planned + self.scratch.bytes_after(scratch))?;
+        memory::check(planned + scratch_bytes)?;
         self.ensure_state();
         self.scratch.grow(scratch);
+        kept.iter_mut().flatten().for_each(KeptTransform::allocate);
         let zeros = |real, bytes: u64| {
             let n = (bytes / 4) as usize;
             if real { Buffer::Real(vec![T::ZERO; n]) } else { Buffer::Words(vec![0; n]) }
@@ -192,7 +225,7 @@ impl<T: Precision> Session for CpuSession<T> {
             _ => Buffer::TAKEN,
         });
         let buffers = buffers.collect();
-        self.programs.push(Program { tape: Arc::clone(tape), plan, prepared, buffers });
+        self.programs.push(Program { tape: Arc::clone(tape), plan, prepared, kept, buffers });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -255,6 +288,7 @@ impl<T: Precision> Session for CpuSession<T> {
     }
 
     fn write_state(&mut self, buffer: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
+        self.versions.count_write(buffer);
         let target = self.state_mut(buffer);
         assert_eq!(target.len(), data.len(), "{} has another size", buffer.name());
         target.iter_mut().zip(data).for_each(|(to, &from)| *to = T::from_f32(from));

@@ -31,7 +31,7 @@ impl Reference for Conv2dDInput {
             patches.buffer(rows, patches.n_taps()) + strided_elements(&g, rows)
         });
         let per_thread = unpooled + buffers.max().unwrap_or(0);
-        ScratchSize { shared: io.input(0).n_elements(), per_thread }
+        ScratchSize { per_thread, ..ScratchSize::shared(io.input(0).n_elements()) }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -42,7 +42,7 @@ impl Reference for Conv2dDInput {
         let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_x = args.outputs[0].real();
-        let Scratch { shared, threads } = args.scratch;
+        let Scratch { shared, threads, .. } = args.scratch;
         if let Some(direct) = Direct::d_input(&g) {
             let packed = direct.pack_weight(weight, shared);
             let rows = direct.task_rows(1).expect("tasks of any number of rows");

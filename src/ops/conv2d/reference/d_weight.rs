@@ -84,7 +84,7 @@ impl Reference for Conv2dDWeight {
         let buffer = patches.buffer(patches.block_rows(), split_k.positions(&g));
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
         let shared = split_k.n_splits * n_rows(&g) * g.co;
-        ScratchSize { shared, per_thread: unpooled + buffer }
+        ScratchSize { per_thread: unpooled + buffer, ..ScratchSize::shared(shared) }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -98,7 +98,7 @@ impl Reference for Conv2dDWeight {
         if let Some(direct) = DirectWeight::new(&g) {
             return direct.run(x, d_y, d_weight, args.scratch);
         }
-        let Scratch { shared, threads } = args.scratch;
+        let Scratch { shared, threads, .. } = args.scratch;
         let split_k = SplitK::new(&g);
         let n_weights = d_weight.len();
         let partials = &mut shared[..split_k.n_splits * n_weights];

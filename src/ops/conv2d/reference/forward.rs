@@ -36,7 +36,8 @@ impl Reference for Conv2dForward {
         let patches = Patches::forward(&g);
         let rows = patches.block_rows().next_multiple_of(PARTITION_ROWS);
         let unpooled = if self.pool.is_some() { unpooled_elements(&g) } else { 0 };
-        ScratchSize { shared: 0, per_thread: patches.buffer(rows, g.window.area()) + unpooled }
+        let per_thread = patches.buffer(rows, g.window.area()) + unpooled;
+        ScratchSize { per_thread, ..ScratchSize::default() }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -45,7 +46,7 @@ impl Reference for Conv2dForward {
             return winograd::forward::run(&g, self.has_bias, args);
         }
         let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
-        let Scratch { shared, threads } = args.scratch;
+        let Scratch { shared, threads, .. } = args.scratch;
         let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
         let (index, mean_m2) = rest.split_at_mut(usize::from(self.pool.is_some()));
         let (y, mean_m2) = (y.real(), mean_m2.first_mut().map(SliceMut::real));

@@ -96,7 +96,7 @@ impl Direct {
     /// Returns the scratch memory: the packed weight, and for each thread the packed rows.
     pub fn scratch(&self) -> ScratchSize {
         let shared = self.blocks.count() * self.block_elements() + SLACK;
-        ScratchSize { shared, per_thread: self.packed_rows() + SLACK }
+        ScratchSize { per_thread: self.packed_rows() + SLACK, ..ScratchSize::shared(shared) }
     }
 
     fn block_elements(&self) -> usize {

@@ -59,7 +59,7 @@ impl DirectWeight {
     /// Returns the scratch memory: all partial sums, and for each thread the packed rows.
     pub fn scratch(&self) -> ScratchSize {
         let (shared, per_thread) = (self.partial_elements(), self.packed_rows());
-        ScratchSize { shared: shared + SLACK, per_thread: per_thread + SLACK }
+        ScratchSize { per_thread: per_thread + SLACK, ..ScratchSize::shared(shared + SLACK) }
     }
 
     /// Returns the number of elements of all partial sums.

@@ -8,7 +8,7 @@ use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::reference::pooled::{unpool, unpooled_elements};
-use crate::tape::{Args, ScratchSize};
+use crate::tape::{Args, ScratchSize, TransformSize};
 
 /// Returns the tiles of the gradient. Its source is the gradient of the output before the pool.
 fn tiling(g: &ConvGeometry) -> Tiling {
@@ -31,7 +31,8 @@ fn n_unpooled(g: &ConvGeometry, tiling: &Tiling) -> usize {
 pub fn scratch(g: &ConvGeometry) -> ScratchSize {
     let tiling = tiling(g);
     let per_thread = n_unpooled(g, &tiling) + scratch_elements(&tiling, [g.co, g.ci]);
-    ScratchSize { shared: 16 * g.ci * g.co, per_thread }
+    let transform = TransformSize { input: 0, n: 16 * g.ci * g.co };
+    ScratchSize { per_thread, transform, ..ScratchSize::default() }
 }
 
 /// Computes the gradient of the input.
@@ -39,8 +40,8 @@ pub fn run<T: Real>(g: &ConvGeometry, args: Args<'_, T>) {
     let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
     let index = (g.rows_per_pixel() > 1).then(|| args.inputs[2].words());
     let d_x = args.outputs[0].real();
-    let kernel = &mut args.scratch.shared[..16 * g.ci * g.co];
-    kernel::transform_rotated(weight, [g.ci, g.co], kernel);
+    let transform = |kernel: &mut [T]| kernel::transform_rotated(weight, [g.ci, g.co], kernel);
+    let kernel = args.scratch.transform.get(16 * g.ci * g.co, transform);
     let tiling = tiling(g);
     let convolution = Convolution { tiling, channels: [g.co, g.ci], kernel, bias: None };
     let threads = args.scratch.threads;

@@ -32,7 +32,7 @@ pub fn scratch(g: &ConvGeometry) -> ScratchSize {
     let tiling = tiling(g);
     let n_tiles = tiling.block_rows() * tiling.tiles[1];
     let per_thread = tiling.row_elements(g.ci.max(g.co)) + 4 * n_tiles * (g.ci + g.co);
-    ScratchSize { shared: splits(g, &tiling).0 * 16 * g.ci * g.co, per_thread }
+    ScratchSize { per_thread, ..ScratchSize::shared(splits(g, &tiling).0 * 16 * g.ci * g.co) }
 }
 
 /// Computes the gradient of the weight.

@@ -10,7 +10,7 @@ use crate::kernel::cpu::parallel::{
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::reference::forward::{mean_m2_elements, mean_m2_of_block};
 use crate::ops::mean_m2;
-use crate::tape::{Args, ScratchSize, SliceMut};
+use crate::tape::{Args, ScratchSize, SliceMut, TransformSize};
 
 /// Returns the tiles of the output. With a pool, each window is a tile.
 pub(super) fn tiling(g: &ConvGeometry) -> Tiling {
@@ -22,14 +22,15 @@ pub(super) fn tiling(g: &ConvGeometry) -> Tiling {
 /// Returns the size of the scratch memory.
 pub fn scratch(g: &ConvGeometry) -> ScratchSize {
     let per_thread = scratch_elements(&tiling(g), [g.ci, g.co]);
-    ScratchSize { shared: 16 * g.ci * g.co, per_thread }
+    let transform = TransformSize { input: 1, n: 16 * g.ci * g.co };
+    ScratchSize { per_thread, transform, ..ScratchSize::default() }
 }
 
 /// Computes the output, and of fused ops the index of each maximum, mean and M2.
 pub fn run<T: Real>(g: &ConvGeometry, has_bias: bool, args: Args<'_, T>) {
     let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
-    let kernel = &mut args.scratch.shared[..16 * g.ci * g.co];
-    kernel::transform(weight, kernel);
+    let transform = |kernel: &mut [T]| kernel::transform(weight, kernel);
+    let kernel = args.scratch.transform.get(16 * g.ci * g.co, transform);
     let tiling = tiling(g);
     let bias = has_bias.then(|| args.inputs[2].real());
     let convolution = Convolution { tiling, channels: [g.ci, g.co], kernel, bias };
