@@ -17,6 +17,8 @@ use crate::kernel::cpu::simd::vectors_of_lanes;
 pub const PIXELS: usize = 8;
 /// Number of rows of a tile of the gradient of the weight.
 const WEIGHTS: usize = 8;
+/// Largest number of members of a group whose gradients are summed together.
+pub const MEMBERS: usize = 4;
 
 /// A row of the result.
 pub struct Row<'a, T> {
@@ -26,9 +28,11 @@ pub struct Row<'a, T> {
     pub weight: &'a [T],
     /// For each run of the sum: its first element in `x` for the first pixel, and its first element in `weight`.
     pub runs: &'a [[usize; 2]],
-    /// The number of elements of a run.
+    /// The number of elements of a run of a [`Wide`] row.
     pub run_len: usize,
-    /// The distance of neighbouring pixels in `x`.
+    /// The distance in `weight` between two members of a group of a [`Narrow`] row.
+    pub weight_plane: usize,
+    /// The distance of neighbouring pixels of a [`Wide`] row in `x`.
     pub x_step: usize,
     /// The result, from the first pixel's first channel on.
     pub y: &'a mut [T],
@@ -36,37 +40,97 @@ pub struct Row<'a, T> {
     pub y_step: usize,
     /// The number of pixels.
     pub n_pixels: usize,
-    /// The number of channels: at most [`LANES`] of a [`Narrow`] row.
+    /// The number of lanes of the block: [`LANES`] of a [`Narrow`] row.
+    pub n_lanes: usize,
+    /// The number of channels, at most one for each lane.
     pub n_channels: usize,
 }
 
-/// A row of narrow groups: every lane has an element of x of its own. A run has `TAPS` neighbouring columns, which are
-/// [`LANES`] apart in the packed source; neighbouring pixels are `STRIDE` columns apart.
-pub struct Narrow<'a, T, const TAPS: usize, const STRIDE: usize>(pub Row<'a, T>);
+/// A row of groups of `G` channels: lane l adds the products of all members of its group. A run has `TAPS` neighbouring
+/// columns, which are [`LANES`] apart in the packed source; neighbouring pixels are `STRIDE` columns apart.
+pub struct Narrow<'a, T, const G: usize, const TAPS: usize, const STRIDE: usize>(pub Row<'a, T>);
 
-impl<T: Real, const TAPS: usize, const STRIDE: usize> WithSimd for Narrow<'_, T, TAPS, STRIDE> {
+impl<T: Real, const G: usize, const TAPS: usize, const STRIDE: usize> WithSimd
+    for Narrow<'_, T, G, TAPS, STRIDE>
+{
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Row { x, weight, runs, y, y_step, n_pixels, n_channels, .. } = self.0;
-        let (x, weight) = (T::vectors::<S>(x), T::vectors::<S>(weight));
-        let n_vectors = vectors_of_lanes::<T, S>();
-        let width = LANES / n_vectors;
+        let Row { x, weight, runs, weight_plane, y, y_step, n_pixels, n_channels, .. } = self.0;
         for first in (0..n_pixels).step_by(PIXELS) {
-            for vector in 0..n_vectors {
+            for vector in 0..vectors_of_lanes::<T, S>() {
                 let mut sums = [T::splat(simd, T::ZERO); PIXELS];
                 for &[x_start, weight_start] in runs {
-                    let x = &x[(x_start / LANES + first * STRIDE) * n_vectors + vector..];
-                    let x = &x[..((PIXELS - 1) * STRIDE + TAPS - 1) * n_vectors + 1];
-                    let weight = &weight[weight_start / width + vector..];
-                    let weight = &weight[..(TAPS - 1) * n_vectors + 1];
-                    let weight: [_; TAPS] = from_fn(|tap| weight[tap * n_vectors]);
-                    for pixel in 0..PIXELS {
-                        for tap in 0..TAPS {
-                            let x = x[(pixel * STRIDE + tap) * n_vectors];
-                            sums[pixel] = T::mul_add(simd, x, weight[tap], sums[pixel]);
-                        }
+                    let x = &x[x_start + first * STRIDE * LANES..];
+                    let x = &x[..((PIXELS - 1) * STRIDE + TAPS) * LANES];
+                    let of_member = |member: usize| {
+                        &weight[weight_start + member * weight_plane..][..TAPS * LANES]
+                    };
+                    // The permutations need constant members, and compilers do not unroll a loop of this length.
+                    sums =
+                        add_terms::<T, S, G, TAPS, STRIDE>(simd, x, of_member(0), vector, 0, sums);
+                    if G > 1 {
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(1),
+                            vector,
+                            1,
+                            sums,
+                        );
+                    }
+                    if G > 2 {
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(2),
+                            vector,
+                            2,
+                            sums,
+                        );
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(3),
+                            vector,
+                            3,
+                            sums,
+                        );
+                    }
+                    if G > 4 {
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(4),
+                            vector,
+                            4,
+                            sums,
+                        );
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(5),
+                            vector,
+                            5,
+                            sums,
+                        );
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(6),
+                            vector,
+                            6,
+                            sums,
+                        );
+                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                            simd,
+                            x,
+                            of_member(7),
+                            vector,
+                            7,
+                            sums,
+                        );
                     }
                 }
                 // An index that is not constant would keep the sums out of the registers.
@@ -81,6 +145,34 @@ impl<T: Real, const TAPS: usize, const STRIDE: usize> WithSimd for Narrow<'_, T,
     }
 }
 
+/// Adds the terms of one member of the groups to the sums of a tile.
+#[inline(always)]
+fn add_terms<T: Real, S: Simd, const G: usize, const TAPS: usize, const STRIDE: usize>(
+    simd: S,
+    x: &[T],
+    weight: &[T],
+    vector: usize,
+    member: usize,
+    mut sums: [T::Vector<S>; PIXELS],
+) -> [T::Vector<S>; PIXELS] {
+    let weight: [_; TAPS] = from_fn(|tap| T::vectors::<S>(&weight[tap * LANES..][..LANES])[vector]);
+    for pixel in 0..PIXELS {
+        for tap in 0..TAPS {
+            // The compiler permutes a column once for all pixels.
+            let x = lanes_at(x, pixel * STRIDE + tap);
+            let x = T::of_group::<S, G>(simd, x, vector, member);
+            sums[pixel] = T::mul_add(simd, x, weight[tap], sums[pixel]);
+        }
+    }
+    sums
+}
+
+/// Returns the lanes of a column of a packed row of narrow groups.
+#[inline(always)]
+fn lanes_at<T>(x: &[T], column: usize) -> &[T; LANES] {
+    x[column * LANES..].first_chunk().expect("a column has as many elements as lanes")
+}
+
 /// Writes vector number `vector` of the lanes of a pixel, as far as the pixel has channels.
 #[inline(always)]
 fn store_lanes<T: Real, S: Simd>(
@@ -89,15 +181,17 @@ fn store_lanes<T: Real, S: Simd>(
     sums: T::Vector<S>,
     y: &mut [T],
 ) {
-    if n_channels == LANES {
-        T::vectors_mut::<S>(&mut y[..LANES])[vector] = sums;
+    let width = LANES / vectors_of_lanes::<T, S>();
+    let first = vector * width;
+    if first + width <= n_channels {
+        T::vectors_mut::<S>(&mut y[first..first + width])[0] = sums;
         return;
     }
-    let width = LANES / vectors_of_lanes::<T, S>();
     let mut lanes = [T::ZERO; LANES];
-    T::vectors_mut::<S>(&mut lanes)[vector] = sums;
-    let these = vector * width..n_channels.min((vector + 1) * width);
-    these.for_each(|lane| y[lane] = lanes[lane]);
+    T::vectors_mut::<S>(&mut lanes)[0] = sums;
+    for lane in first..n_channels {
+        y[lane] = lanes[lane - first];
+    }
 }
 
 /// A row of wide groups: all channels of the block are sums over the same elements of x. A run is contiguous in the
@@ -110,7 +204,7 @@ impl<T: Real> WithSimd for Wide<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // Sixteen registers hold the sums of eight pixels, a vector of the weight, and an element of x.
-        let n_vectors = vectors_of_lanes::<T, S>() * (self.0.n_channels / LANES);
+        let n_vectors = vectors_of_lanes::<T, S>() * (self.0.n_lanes / LANES);
         if S::REGISTER_COUNT >= 32 && n_vectors.is_multiple_of(2) {
             wide::<T, S, 2>(simd, self.0, n_vectors);
         } else {
@@ -121,9 +215,9 @@ impl<T: Real> WithSimd for Wide<'_, T> {
 
 #[inline(always)]
 fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: usize) {
-    let Row { x, weight, runs, run_len, x_step, y, y_step, n_pixels, n_channels } = row;
+    let Row { x, weight, runs, run_len, x_step, y, y_step, n_pixels, n_channels, .. } = row;
     let weight = T::vectors::<S>(weight);
-    let width = n_channels / n_vectors;
+    let width = LANES / vectors_of_lanes::<T, S>();
     for first in (0..n_pixels).step_by(PIXELS) {
         for vector in (0..n_vectors).step_by(V) {
             let mut sums = [[T::splat(simd, T::ZERO); V]; PIXELS];
@@ -143,8 +237,10 @@ fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: u
             }
             for pixel in 0..PIXELS {
                 if first + pixel < n_pixels {
-                    let y = &mut y[(first + pixel) * y_step..][..n_channels];
-                    T::vectors_mut::<S>(y)[vector..vector + V].copy_from_slice(&sums[pixel]);
+                    let y = &mut y[(first + pixel) * y_step..];
+                    for v in 0..V {
+                        store_lanes::<T, S>(vector + v, n_channels, sums[pixel][v], y);
+                    }
                 }
             }
         }
@@ -163,66 +259,129 @@ pub struct WeightRows<'a, T> {
     pub n_pixels: usize,
     /// The number of channels.
     pub n_channels: usize,
-    /// The distance of neighbouring planes of a [`NarrowWeight`] in `x`.
-    pub x_plane: usize,
     /// The distance of neighbouring pixels of a [`WideWeight`] in `x`.
     pub x_step: usize,
     /// The number of elements of x for each pixel of a [`WideWeight`].
     pub run_len: usize,
     /// The sums to which the part is added.
     pub d_weight: &'a mut [T],
-    /// The distance of neighbouring planes of a [`NarrowWeight`] in `d_weight`.
+    /// The distance in `d_weight` between two members of a group of a [`NarrowWeight`].
     pub d_weight_plane: usize,
 }
 
-/// The rows' part of the gradient of the weight for narrow groups: `PLANES` planes, and `TAPS` neighbouring columns.
-pub struct NarrowWeight<'a, T, const PLANES: usize, const TAPS: usize, const STRIDE: usize>(
-    pub WeightRows<'a, T>,
-);
+/// The rows' part of the gradient of the weight for groups of `G` channels: up to four members from number `FIRST` on,
+/// and `TAPS` neighbouring columns.
+pub struct NarrowWeight<
+    'a,
+    T,
+    const G: usize,
+    const FIRST: usize,
+    const TAPS: usize,
+    const STRIDE: usize,
+>(pub WeightRows<'a, T>);
 
-impl<T: Real, const PLANES: usize, const TAPS: usize, const STRIDE: usize> WithSimd
-    for NarrowWeight<'_, T, PLANES, TAPS, STRIDE>
+impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRIDE: usize> WithSimd
+    for NarrowWeight<'_, T, G, FIRST, TAPS, STRIDE>
 {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let WeightRows { x, d_y, rows, n_pixels, x_plane, d_weight, d_weight_plane, .. } = self.0;
+        /// Number of pixels that share permutations of x.
+        const TOGETHER: usize = 4;
+        let WeightRows { x, d_y, rows, n_pixels, d_weight, d_weight_plane, .. } = self.0;
         let n_vectors = vectors_of_lanes::<T, S>();
-        let x_len = ((n_pixels - 1) * STRIDE + TAPS - 1) * n_vectors + 1;
         let d_weight = T::vectors_mut::<S>(d_weight);
         for vector in 0..n_vectors {
-            let at = |plane: usize, tap: usize| {
-                (plane * (d_weight_plane / LANES) + tap) * n_vectors + vector
+            let at = |member: usize, tap: usize| {
+                ((FIRST + member) * (d_weight_plane / LANES) + tap) * n_vectors + vector
             };
-            let mut sums: [[_; TAPS]; PLANES] =
-                from_fn(|plane| from_fn(|tap| d_weight[at(plane, tap)]));
+            let mut sums: [[_; TAPS]; MEMBERS] = from_fn(|member| {
+                from_fn(|tap| {
+                    if member < G { d_weight[at(member, tap)] } else { T::splat(simd, T::ZERO) }
+                })
+            });
             for &[x_start, d_y_start] in rows {
-                let x: [&[T::Vector<S>]; PLANES] = from_fn(|plane| {
-                    &T::vectors::<S>(&x[x_start + plane * x_plane..])[vector..][..x_len]
-                });
-                let d_y = &T::vectors::<S>(&d_y[d_y_start..])[vector..];
-                let d_y = &d_y[..(n_pixels - 1) * n_vectors + 1];
-                for pixel in 0..n_pixels {
-                    let d_y = d_y[pixel * n_vectors];
-                    let start = pixel * STRIDE * n_vectors;
-                    let x: [&[_]; PLANES] =
-                        from_fn(|plane| &x[plane][start..start + (TAPS - 1) * n_vectors + 1]);
-                    for plane in 0..PLANES {
-                        for tap in 0..TAPS {
-                            let x = x[plane][tap * n_vectors];
-                            sums[plane][tap] = T::mul_add(simd, x, d_y, sums[plane][tap]);
-                        }
-                    }
+                let x = &x[x_start..][..((n_pixels - 1) * STRIDE + TAPS) * LANES];
+                let d_y = &d_y[d_y_start..][..n_pixels * LANES];
+                let whole = n_pixels / TOGETHER * TOGETHER;
+                for pixel in (0..whole).step_by(TOGETHER) {
+                    let (x, d_y) = (&x[pixel * STRIDE * LANES..], &d_y[pixel * LANES..]);
+                    sums = add_pixels::<T, S, G, TAPS, STRIDE, TOGETHER>(
+                        simd, x, d_y, vector, FIRST, sums,
+                    );
+                }
+                for pixel in whole..n_pixels {
+                    let (x, d_y) = (&x[pixel * STRIDE * LANES..], &d_y[pixel * LANES..]);
+                    sums =
+                        add_pixels::<T, S, G, TAPS, STRIDE, 1>(simd, x, d_y, vector, FIRST, sums);
                 }
             }
-            for plane in 0..PLANES {
+            for member in 0..MEMBERS.min(G) {
                 for tap in 0..TAPS {
-                    d_weight[at(plane, tap)] = sums[plane][tap];
+                    d_weight[at(member, tap)] = sums[member][tap];
                 }
             }
         }
     }
+}
+
+/// Adds the terms of `N` pixels to the sums of up to four members.
+#[inline(always)]
+fn add_pixels<
+    T: Real,
+    S: Simd,
+    const G: usize,
+    const TAPS: usize,
+    const STRIDE: usize,
+    const N: usize,
+>(
+    simd: S,
+    x: &[T],
+    d_y: &[T],
+    vector: usize,
+    first: usize,
+    [mut s0, mut s1, mut s2, mut s3]: [[T::Vector<S>; TAPS]; MEMBERS],
+) -> [[T::Vector<S>; TAPS]; MEMBERS] {
+    let x = &x[..((N - 1) * STRIDE + TAPS) * LANES];
+    let d_y = &d_y[..N * LANES];
+    s0 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first, s0);
+    if G > 1 {
+        s1 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 1, s1);
+    }
+    if G > 2 {
+        s2 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 2, s2);
+        s3 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 3, s3);
+    }
+    [s0, s1, s2, s3]
+}
+
+/// Adds the terms of `N` pixels to the sums of one member.
+#[inline(always)]
+fn add_member<
+    T: Real,
+    S: Simd,
+    const G: usize,
+    const TAPS: usize,
+    const STRIDE: usize,
+    const N: usize,
+>(
+    simd: S,
+    x: &[T],
+    d_y: &[T],
+    vector: usize,
+    member: usize,
+    mut sums: [T::Vector<S>; TAPS],
+) -> [T::Vector<S>; TAPS] {
+    for pixel in 0..N {
+        let d_y = T::vectors::<S>(lanes_at(d_y, pixel))[vector];
+        for tap in 0..TAPS {
+            let x = lanes_at(x, pixel * STRIDE + tap);
+            let x = T::of_group::<S, G>(simd, x, vector, member);
+            sums[tap] = T::mul_add(simd, x, d_y, sums[tap]);
+        }
+    }
+    sums
 }
 
 /// The rows' part of the gradient of the weight for wide groups.
