@@ -154,7 +154,7 @@ const MUTANTS: &[(In, Mutant)] = &[
         (
             "batch_norm",
             "batch_norm/gradient_relu",
-            "bn_affine[3u * CHANNELS",
+            "bn_affine[3u * n_channels",
             "bn_affine[2u * CHANNELS",
         ),
     ),

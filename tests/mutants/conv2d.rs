@@ -363,7 +363,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Square64, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
     (
         Registers,
-        ("conv2d", "conv2d/transpose_weight", "ci / CI_PER_GROUP * CO_PER_GROUP +", "0u +"),
+        ("conv2d", "conv2d/transpose_weight", "ci / ci_per_group * co_per_group +", "0u +"),
     ),
     (
         Registers,

@@ -112,7 +112,7 @@ mod tests {
             #[cfg(target_arch = "x86_64")]
             if let Some(v3) = pulp::x86::V3::try_new() {
                 spread = [0.0; LANES];
-                v3.vectorize(Spread::<G>(&numbers, &mut spread, member));
+                Simd::vectorize(v3, Spread::<G>(&numbers, &mut spread, member));
                 assert_eq!(spread, expected, "AVX2, groups of {G}, member {member}");
             }
         }

@@ -156,12 +156,12 @@ fn add_terms<T: Real, S: Simd, const G: usize, const TAPS: usize, const STRIDE: 
     mut sums: [T::Vector<S>; PIXELS],
 ) -> [T::Vector<S>; PIXELS] {
     let weight: [_; TAPS] = from_fn(|tap| T::vectors::<S>(&weight[tap * LANES..][..LANES])[vector]);
-    for pixel in 0..PIXELS {
-        for tap in 0..TAPS {
+    for (pixel, sum) in sums.iter_mut().enumerate() {
+        for (tap, &weight) in weight.iter().enumerate() {
             // The compiler permutes a column once for all pixels.
             let x = lanes_at(x, pixel * STRIDE + tap);
             let x = T::of_group::<S, G>(simd, x, vector, member);
-            sums[pixel] = T::mul_add(simd, x, weight[tap], sums[pixel]);
+            *sum = T::mul_add(simd, x, weight, *sum);
         }
     }
     sums
@@ -189,8 +189,8 @@ fn store_lanes<T: Real, S: Simd>(
     }
     let mut lanes = [T::ZERO; LANES];
     T::vectors_mut::<S>(&mut lanes)[0] = sums;
-    for lane in first..n_channels {
-        y[lane] = lanes[lane - first];
+    if first < n_channels {
+        y[first..n_channels].copy_from_slice(&lanes[..n_channels - first]);
     }
 }
 
@@ -238,8 +238,8 @@ fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: u
             for pixel in 0..PIXELS {
                 if first + pixel < n_pixels {
                     let y = &mut y[(first + pixel) * y_step..];
-                    for v in 0..V {
-                        store_lanes::<T, S>(vector + v, n_channels, sums[pixel][v], y);
+                    for (v, &sum) in sums[pixel].iter().enumerate() {
+                        store_lanes::<T, S>(vector + v, n_channels, sum, y);
                     }
                 }
             }
@@ -375,10 +375,10 @@ fn add_member<
 ) -> [T::Vector<S>; TAPS] {
     for pixel in 0..N {
         let d_y = T::vectors::<S>(lanes_at(d_y, pixel))[vector];
-        for tap in 0..TAPS {
+        for (tap, sum) in sums.iter_mut().enumerate() {
             let x = lanes_at(x, pixel * STRIDE + tap);
             let x = T::of_group::<S, G>(simd, x, vector, member);
-            sums[tap] = T::mul_add(simd, x, d_y, sums[tap]);
+            *sum = T::mul_add(simd, x, d_y, *sum);
         }
     }
     sums
