@@ -9,7 +9,7 @@ use gemm_common::Parallelism;
 use pulp::Simd;
 
 use super::cpu::lanes::LANES;
-use super::cpu::simd::permute_group;
+use super::cpu::permute::permute_group;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///

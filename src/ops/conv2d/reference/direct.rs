@@ -19,6 +19,7 @@ mod correlate;
 mod source;
 mod tile;
 mod weight;
+mod weight_tile;
 
 pub(super) use correlate::Direct;
 pub(super) use weight::DirectWeight;

@@ -2,7 +2,7 @@
 
 use super::correlate::row_size;
 use super::source::{PackedRows, RowSize, Source};
-use super::tile::{MEMBERS, NarrowWeight, WeightRows, WideWeight};
+use super::weight_tile::{MEMBERS, NarrowWeight, WeightRows, WideWeight};
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
