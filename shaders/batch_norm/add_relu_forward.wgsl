@@ -26,7 +26,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * GROUPS {
+    if ix < arrayLength(&y) {
         let c = ix % GROUPS;
         var inv_std = spread[c];
         if IS_EVAL {

@@ -5,11 +5,11 @@
 // this kernel.
 
 // #import shared/linear_index
-// #import batch_norm/geometry
+// #import batch_norm/partitions
 // #import emit
 
-// The partial sums, [N_PARTITIONS, 2, CHANNELS]: those of d_gamma, then those of d_beta.
-@group(0) @binding(0) var<storage, read> partials: array<f32>;
+// The partial sums, [partitions, 2, channels]: those of d_gamma, then those of d_beta.
+@group(0) @binding(3) var<storage, read> partials: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -18,17 +18,17 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= N_GROUPS * CHANNELS {
+    if ix >= n_groups() * n_channels {
         return;
     }
-    let channel = ix % CHANNELS;
-    let first = ix / CHANNELS * PARTITIONS_PER_GROUP;
-    let last = min(first + PARTITIONS_PER_GROUP, N_PARTITIONS);
+    let channel = ix % n_channels;
+    let first = ix / n_channels * PARTITIONS_PER_GROUP;
+    let last = min(first + PARTITIONS_PER_GROUP, n_partitions());
     var gamma_sum = 0.0;
     var beta_sum = 0.0;
     for (var i = first; i < last; i++) {
-        gamma_sum += partials[2u * i * CHANNELS + channel];
-        beta_sum += partials[(2u * i + 1u) * CHANNELS + channel];
+        gamma_sum += partials[2u * i * n_channels + channel];
+        beta_sum += partials[(2u * i + 1u) * n_channels + channel];
     }
-    emit(ix / CHANNELS, channel, 0.0, gamma_sum, beta_sum);
+    emit(ix / n_channels, channel, 0.0, gamma_sum, beta_sum);
 }

@@ -1,4 +1,4 @@
-// d_x = gamma * inv_std * (d_y - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
+// d_x = gamma * inv_std * (d_y - d_beta / n - x_hat * d_gamma / n)     x_hat = (x - mean) * inv_std
 //
 // The formula holds for each channel. It subtracts the components of d_y that only shift the mean or scale the
 // deviations, because the normalisation removes such changes of x. One invocation computes one element.
@@ -23,10 +23,11 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * CHANNELS {
+    if ix < arrayLength(&d_x) {
         let c = ix % CHANNELS;
+        let n = f32(arrayLength(&d_x) / CHANNELS);
         let x_hat = (x[ix] - mean[c]) * inv_std[c];
-        let centred = d_y[ix] - d_beta[c] / f32(ROWS) - x_hat * (d_gamma[c] / f32(ROWS));
+        let centred = d_y[ix] - d_beta[c] / n - x_hat * (d_gamma[c] / n);
         d_x[ix] = gamma[c] * inv_std[c] * centred;
     }
 }

@@ -3,7 +3,7 @@
 
 // #import batch_norm/statistics
 
-@group(0) @binding(3) var<storage, read_write> inv_std_of: array<f32>;
+@group(0) @binding(6) var<storage, read_write> inv_std_of: array<f32>;
 
 fn emit(group: u32, channel: u32, n: f32, mean: f32, m2: f32) {
     inv_std_of[channel] = store_statistics(channel, n, mean, m2);

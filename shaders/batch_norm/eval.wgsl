@@ -20,7 +20,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * CHANNELS {
+    if ix < arrayLength(&y) {
         let c = ix % CHANNELS;
         let inv_std = 1.0 / sqrt(running_var[c] + EPS);
         y[ix] = (x[ix] - running_mean[c]) * inv_std * gamma[c] + beta[c];

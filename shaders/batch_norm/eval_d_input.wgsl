@@ -18,7 +18,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * CHANNELS {
+    if ix < arrayLength(&d_x) {
         let c = ix % CHANNELS;
         let inv_std = 1.0 / sqrt(running_var[c] + EPS);
         d_x[ix] = d_y[ix] * (gamma[c] * inv_std);

@@ -19,7 +19,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * CHANNELS {
+    if ix < arrayLength(&y) {
         let c = ix % CHANNELS;
         y[ix] = (x[ix] - mean[c]) * inv_std[c] * gamma[c] + beta[c];
     }

@@ -11,11 +11,11 @@
 // the CPU is `merge_group` in src/ops/mean_m2.rs.
 
 // #import shared/linear_index
-// #import batch_norm/geometry
+// #import batch_norm/partitions
 // #import emit
 
-// [N_PARTITIONS, 2, CHANNELS]: means, then M2.
-@group(0) @binding(0) var<storage, read> mean_m2: array<f32>;
+// [partitions, 2, channels]: means, then M2.
+@group(0) @binding(3) var<storage, read> mean_m2: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -24,22 +24,22 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= N_GROUPS * CHANNELS {
+    if ix >= n_groups() * n_channels {
         return;
     }
-    let channel = ix % CHANNELS;
-    let first = ix / CHANNELS * PARTITIONS_PER_GROUP;
-    let last = min(first + PARTITIONS_PER_GROUP, N_PARTITIONS);
-    var mean = mean_m2[2u * first * CHANNELS + channel];
-    var m2 = mean_m2[(2u * first + 1u) * CHANNELS + channel];
-    var n_a = f32(min(ROWS_PER_PARTITION, ROWS - first * ROWS_PER_PARTITION));
+    let channel = ix % n_channels;
+    let first = ix / n_channels * PARTITIONS_PER_GROUP;
+    let last = min(first + PARTITIONS_PER_GROUP, n_partitions());
+    var mean = mean_m2[2u * first * n_channels + channel];
+    var m2 = mean_m2[(2u * first + 1u) * n_channels + channel];
+    var n_a = f32(min(rows_per_partition, n_rows - first * rows_per_partition));
     for (var b = first + 1u; b < last; b++) {
-        let n_b = f32(min(ROWS_PER_PARTITION, ROWS - b * ROWS_PER_PARTITION));
+        let n_b = f32(min(rows_per_partition, n_rows - b * rows_per_partition));
         let n = n_a + n_b;
-        let delta = mean_m2[2u * b * CHANNELS + channel] - mean;
+        let delta = mean_m2[2u * b * n_channels + channel] - mean;
         mean += delta * (n_b / n);
-        m2 += mean_m2[(2u * b + 1u) * CHANNELS + channel] + delta * delta * (n_a * n_b / n);
+        m2 += mean_m2[(2u * b + 1u) * n_channels + channel] + delta * delta * (n_a * n_b / n);
         n_a = n;
     }
-    emit(ix / CHANNELS, channel, n_a, mean, m2);
+    emit(ix / n_channels, channel, n_a, mean, m2);
 }

@@ -1,4 +1,4 @@
-// d_x = gamma * inv_std * (d - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
+// d_x = gamma * inv_std * (d - d_beta / n - x_hat * d_gamma / n)     x_hat = (x - mean) * inv_std
 //
 // Here d is d_y where the input of the ReLU after the batch norm is positive, and 0 elsewhere. The kernel recomputes
 // this input from x. One invocation computes four channels of one row. src/ops/batch_norm/relu.rs launches this kernel.
@@ -19,11 +19,12 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * GROUPS {
+    if ix < arrayLength(&d_x) {
         let group = ix % GROUPS;
+        let n = f32(arrayLength(&d_x) / GROUPS);
         let x_hat = x_hat4(x[ix], group);
         let d = select(vec4<f32>(), d_y[ix], normalised4(x_hat, group) > vec4<f32>());
-        let centred = d - d_beta[group] / f32(ROWS) - x_hat * (d_gamma[group] / f32(ROWS));
+        let centred = d - d_beta[group] / n - x_hat * (d_gamma[group] / n);
         d_x[ix] = bn_affine[2u * GROUPS + group] * bn_affine[GROUPS + group] * centred;
     }
 }

@@ -17,7 +17,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * GROUPS {
+    if ix < arrayLength(&y) {
         let group = ix % GROUPS;
         let v = normalised4(x_hat4(x[ix], group), group);
         // With this comparison, a NaN stays a NaN, as in PyTorch.

@@ -2,8 +2,10 @@
 // and inv_std = 1 / sqrt(M2 / n + EPS). The same function on the CPU is `batch_statistics` in
 // src/ops/batch_norm/forward.rs.
 
-@group(0) @binding(1) var<storage, read_write> mean_of: array<f32>;
-@group(0) @binding(2) var<storage, read_write> unbiased_variance: array<f32>;
+const EPS: f32 = 1e-5;
+
+@group(0) @binding(4) var<storage, read_write> mean_of: array<f32>;
+@group(0) @binding(5) var<storage, read_write> unbiased_variance: array<f32>;
 
 // Stores the mean and the unbiased variance of a channel. Returns its inv_std, 1 / sqrt(biased variance + EPS).
 fn store_statistics(channel: u32, n: f32, mean: f32, m2: f32) -> f32 {

@@ -1,19 +1,18 @@
-// y[row, c] = x[row, c - BEFORE] for BEFORE <= c < BEFORE + X_CHANNELS, otherwise 0
+// y[row, c] = x[row, c - before] for before <= c < before + X_CHANNELS, otherwise 0
 //
-//   x [ROWS, X_CHANNELS],  y [ROWS, Y_CHANNELS]
+//   x [rows, X_CHANNELS],  y [rows, Y_CHANNELS]
 //
 // One invocation makes one element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index).
 // Launched by src/ops/channel_slice.rs.
 
 // #import shared/linear_index
 
-const ROWS: u32 = 1u;
 const X_CHANNELS: u32 = 1u;
 const Y_CHANNELS: u32 = 1u;
-const BEFORE: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> before: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -22,11 +21,11 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * Y_CHANNELS {
+    if ix < arrayLength(&y) {
         let row = ix / Y_CHANNELS;
-        // In the BEFORE channels of zeros before those of x, `c` wraps around as u32 and fails the comparison with
+        // In the `before` channels of zeros before those of x, `c` wraps around as u32 and fails the comparison with
         // X_CHANNELS.
-        let c = ix % Y_CHANNELS - BEFORE;
+        let c = ix % Y_CHANNELS - before;
         var value = 0.0;
         if c < X_CHANNELS {
             value = x[row * X_CHANNELS + c];

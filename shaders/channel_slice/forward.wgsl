@@ -1,4 +1,4 @@
-// y[row, c] = x[row, FIRST + c]
+// y[row, c] = x[row, first + c]
 //
 //   x [rows, X_CHANNELS],  y [rows, CHANNELS]
 //
@@ -8,11 +8,11 @@
 // #import shared/linear_index
 
 const X_CHANNELS: u32 = 1u;
-const FIRST: u32 = 0u;
 const CHANNELS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> first: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -22,6 +22,6 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < arrayLength(&y) {
-        y[ix] = x[ix / CHANNELS * X_CHANNELS + FIRST + ix % CHANNELS];
+        y[ix] = x[ix / CHANNELS * X_CHANNELS + first + ix % CHANNELS];
     }
 }

@@ -1,4 +1,4 @@
-// y[row, FIRST + c] = x[row, c]
+// y[row, first + c] = x[row, c]
 //
 //   x [rows, X_CHANNELS],  y [rows, Y_CHANNELS]
 //
@@ -9,10 +9,10 @@
 
 const X_CHANNELS: u32 = 1u;
 const Y_CHANNELS: u32 = 1u;
-const FIRST: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> first: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -22,6 +22,6 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < arrayLength(&x) {
-        y[ix / X_CHANNELS * Y_CHANNELS + FIRST + ix % X_CHANNELS] = x[ix];
+        y[ix / X_CHANNELS * Y_CHANNELS + first + ix % X_CHANNELS] = x[ix];
     }
 }

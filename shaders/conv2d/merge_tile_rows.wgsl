@@ -1,35 +1,34 @@
 // Merges mean and M2 of register tiles, TILE_ROWS rows each, into those of partitions: the upper three levels of the
 // tree in conv2d/mean_m2.
 //
-// One invocation merges four channels of one partition. src/ops/conv2d/mean_m2.rs launches this kernel.
+// One invocation merges four channels of one partition. The sizes are numbers and not constants, so all convolutions of a
+// network share a pipeline. src/ops/conv2d/mean_m2.rs launches this kernel.
 
 // #import shared/linear_index
-// #import conv2d/geometry
-// #import rows
 // #import conv2d/mean_m2
 // #import conv2d/store_mean_m2
 // #import trip_count
 
-const OUT_H: u32 = OH;
-const OUT_W: u32 = OW;
-const OUT_CHANNELS: u32 = CO;
-const VECTORS: u32 = (CO + 3u) / 4u;
-const N_TILES: u32 = (N_ROWS + TILE_ROWS - 1u) / TILE_ROWS;
-const N_PARTITIONS: u32 = (N_ROWS + PARTITION_ROWS - 1u) / PARTITION_ROWS;
+// The number of rows of the product for each pixel of the output: 4 with a fused 2x2 pool, otherwise 1.
+const ROWS_PER_PIXEL: u32 = 1u;
 
-// [N_TILES, 2, CO]: means, then M2.
+// [tiles, 2, OUT_CHANNELS]: means, then M2.
 @group(0) @binding(0) var<storage, read> tiles: array<f32>;
+// The number of rows of the product, and of channels. The names are those of the constants in the product's kernel.
+@group(0) @binding(2) var<uniform> N_ROWS: u32;
+@group(0) @binding(3) var<uniform> OUT_CHANNELS: u32;
 
 // Returns four channels of a row of `tiles`. A channel past the last gives the last channel.
 fn load_four(row: u32, channel: u32) -> vec4<f32> {
-    let ix = row * CO + min(channel + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(CO - 1u));
+    let channels = min(channel + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(OUT_CHANNELS - 1u));
+    let ix = row * OUT_CHANNELS + channels;
     return vec4<f32>(tiles[ix.x], tiles[ix.y], tiles[ix.z], tiles[ix.w]);
 }
 
 // Returns mean and M2 of the tile from `row` on. A row past the last tile gives the last tile, and `merge` counts no
 // pixels for it.
 fn load_tile(row: u32, channel: u32) -> MeanM2 {
-    let mean_row = 2u * min(row / TILE_ROWS, N_TILES - 1u);
+    let mean_row = 2u * min(row / TILE_ROWS, (N_ROWS - 1u) / TILE_ROWS);
     return MeanM2(load_four(mean_row, channel), load_four(mean_row + 1u, channel));
 }
 
@@ -40,12 +39,13 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= N_PARTITIONS * VECTORS {
+    let n_vectors = (OUT_CHANNELS + 3u) / 4u;
+    if ix >= (N_ROWS + PARTITION_ROWS - 1u) / PARTITION_ROWS * n_vectors {
         return;
     }
-    let partition_ix = ix / VECTORS;
+    let partition_ix = ix / n_vectors;
     let first = partition_ix * PARTITION_ROWS;
-    let channel = ix % VECTORS * 4u;
+    let channel = ix % n_vectors * 4u;
     var upper: MeanM2;
     var lower: MeanM2;
     // An iteration merges two tiles, a quarter of the partition. The first quarter of each half moves `lower` to

@@ -1,6 +1,6 @@
 // total[i] = sum over p of partials[p, i]
 //
-//   partials [N_PARTIALS, length of total]
+//   partials [n_partials, length of total]
 //
 // This is the second half of a long sum. The first half computes partial sums in parallel; this kernel adds the partial
 // sums, always in the same order. One invocation computes one total. Grid: one axis of totals, folded into two (see
@@ -8,10 +8,9 @@
 
 // #import shared/linear_index
 
-const N_PARTIALS: u32 = 1u;
-
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> total: array<f32>;
+@group(0) @binding(2) var<uniform> n_partials: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -23,7 +22,7 @@ fn main(
     let n_totals = arrayLength(&total);
     if ix < n_totals {
         var sum = 0.0;
-        for (var partial = 0u; partial < N_PARTIALS; partial++) {
+        for (var partial = 0u; partial < n_partials; partial++) {
             sum += partials[partial * n_totals + ix];
         }
         total[ix] = sum;

@@ -205,6 +205,11 @@ pub enum Binding {
 }
 
 impl Binding {
+    /// Returns a uniform buffer with a size, for a kernel that is launched with many sizes.
+    pub fn size(size: usize) -> Self {
+        Self::Number(u32::try_from(size).expect("sizes on the GPU fit 32 bits"))
+    }
+
     /// Returns true for a uniform buffer, and false for a storage buffer.
     pub fn is_uniform(self) -> bool {
         matches!(self, Self::Step | Self::Number(_))
@@ -268,10 +273,9 @@ impl Launch {
         let scratch = self.scratch.len();
         let partials = |&to: &Binding| if to == total { Binding::Scratch(scratch) } else { to };
         let bindings: Vec<_> = bindings.iter().map(partials).collect();
-        let sum = Shader::new("shared/sum_partials").constant("N_PARTIALS", n_splits);
         self.with_scratch(n_splits * n).then(shader, &bindings, workgroups).then(
-            sum,
-            &[Binding::Scratch(scratch), total],
+            Shader::new("shared/sum_partials"),
+            &[Binding::Scratch(scratch), total, Binding::size(n_splits)],
             grid(n),
         )
     }

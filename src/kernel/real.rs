@@ -1,11 +1,15 @@
 //! The number types of the ops' CPU references: f32 for training, f64 for gradient checks.
 
+use std::array::from_fn;
 use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use gemm_common::Parallelism;
 use pulp::Simd;
+
+use super::cpu::lanes::LANES;
+use super::cpu::permute::permute_group;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///
@@ -96,6 +100,18 @@ pub trait Real:
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
+    /// Returns vector number `vector` of [`LANES`] numbers that are divided into groups of `G`. Each lane is number
+    /// `member` of its group.
+    #[inline(always)]
+    fn of_group<S: Simd, const G: usize>(
+        _simd: S,
+        numbers: &[Self; LANES],
+        vector: usize,
+        member: usize,
+    ) -> Self::Vector<S> {
+        let spread: [Self; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
+        Self::vectors::<S>(&spread)[vector]
+    }
 
     /// Converts a count.
     fn from_count(count: usize) -> Self {
@@ -156,6 +172,22 @@ impl Real for f32 {
     #[inline(always)]
     fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
         simd.mul_add_e_f32s(a, b, c)
+    }
+    #[inline(always)]
+    fn of_group<S: Simd, const G: usize>(
+        simd: S,
+        numbers: &[Self; LANES],
+        vector: usize,
+        member: usize,
+    ) -> S::f32s {
+        let own = Self::vectors::<S>(numbers)[vector];
+        if G == 1 {
+            return own;
+        }
+        permute_group::<S, G>(simd, own, member).unwrap_or_else(|| {
+            let spread: [Self; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
+            Self::vectors::<S>(&spread)[vector]
+        })
     }
 }
 

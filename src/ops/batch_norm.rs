@@ -23,7 +23,7 @@ pub mod relu;
 pub use eval::{BatchNormEval, batch_norm_eval};
 pub use forward::{Normalised, batch_norm};
 
-use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
+use super::partitions::Partitions;
 use super::{Case, OpTests, add::add, case::Fill, n_channels, n_rows, relu::relu};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 use crate::tape::{ElementType, Tape, ValueId};
@@ -60,29 +60,22 @@ impl BatchNormGeometry {
         self.partitions.count() * 2 * self.channels
     }
 
-    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`. With these constants, all partitions
-    /// are in one group.
+    /// Returns a shader with the constant of `shaders/batch_norm/geometry.wgsl`.
     pub fn shader(&self, path: &'static str) -> Shader {
-        self.shader_with_groups(path, self.partitions.count())
+        Shader::new(path).constant("CHANNELS", self.channels)
     }
 
-    /// Returns a shader as [`BatchNormGeometry::shader`] does, but with groups of `partitions_per_group` partitions.
-    fn shader_with_groups(&self, path: &'static str, partitions_per_group: usize) -> Shader {
-        let n_partitions = self.partitions.count();
-        Shader::new(path).constants(&[
-            ("ROWS", self.rows()),
-            ("CHANNELS", self.channels),
-            ("ROWS_PER_PARTITION", self.partitions.rows_each),
-            ("N_PARTITIONS", n_partitions),
-            ("PARTITIONS_PER_GROUP", partitions_per_group),
-            ("N_GROUPS", n_partitions.div_ceil(partitions_per_group)),
-        ])
+    /// Returns the bindings of `shaders/batch_norm/partitions.wgsl`, and then `bindings`.
+    pub fn with_partitions(&self, bindings: &[Binding]) -> Vec<Binding> {
+        let sizes = [self.rows(), self.partitions.rows_each, self.channels];
+        sizes.map(Binding::size).into_iter().chain(bindings.iter().copied()).collect()
     }
 
     /// Appends the dispatches that merge the partial results of all partitions, `[partitions, 2, C]`. If there are more
-    /// than [`PARTITIONS_PER_GROUP`] partitions, the first dispatch merges groups of partitions, and the next dispatch
-    /// merges the groups. `path` is the shader. For the last dispatch, `finish` adds the shader import `emit`, which
-    /// stores the two results of a channel, and `bindings` are the buffers that this import binds, from binding 1 on.
+    /// than [`PARTITIONS_PER_GROUP`](super::partitions::PARTITIONS_PER_GROUP) partitions, the first dispatch merges
+    /// groups of partitions, and the next dispatch merges the groups. `path` is the shader. For the last dispatch,
+    /// `finish` adds the shader import `emit`, which stores the two results of a channel, and `bindings` are the buffers
+    /// that this import binds.
     pub fn merge_partitions(
         &self,
         mut launch: Launch,
@@ -93,18 +86,17 @@ impl BatchNormGeometry {
     ) -> Launch {
         let mut g = *self;
         while let Some(groups) = g.partitions.groups() {
-            let shader = g.shader_with_groups(path, PARTITIONS_PER_GROUP);
             let grouped = Self { partitions: groups, ..g };
             let merged = Binding::Scratch(launch.scratch.len());
             launch = launch.with_scratch(grouped.n_partials()).then(
-                shader.import("emit", "batch_norm/emit_partials"),
-                &[partials, merged],
+                Shader::new(path).import("emit", "batch_norm/emit_partials"),
+                &g.with_partitions(&[partials, merged]),
                 grid(groups.count() * g.channels),
             );
             (g, partials) = (grouped, merged);
         }
         let bindings: Vec<_> = [partials].into_iter().chain(bindings.iter().copied()).collect();
-        launch.then(finish(g.shader(path)), &bindings, grid(g.channels))
+        launch.then(finish(Shader::new(path)), &g.with_partitions(&bindings), grid(g.channels))
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Shader: `shaders/channel_slice/`. Derivation: `docs/ops/channel_slice.md`.
 
-use super::{Case, OpTests, case::Fill, n_channels, n_rows};
+use super::{Case, OpTests, case::Fill, n_channels};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -63,10 +63,9 @@ impl Op for ChannelSlice {
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let shader = Shader::new("channel_slice/forward").constants(&[
             ("X_CHANNELS", n_channels(io.input_shape(0))),
-            ("FIRST", self.first),
             ("CHANNELS", self.channels),
         ]);
-        let bindings = [Binding::Input(0), Binding::Output(0)];
+        let bindings = [Binding::Input(0), Binding::Output(0), Binding::size(self.first)];
         Launch::one(shader, &bindings, grid(io.output(0).n_elements()))
     }
 }
@@ -122,12 +121,10 @@ impl Op for ChannelPad {
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let shader = Shader::new("channel_pad/forward").constants(&[
-            ("ROWS", n_rows(io.input_shape(0))),
             ("X_CHANNELS", n_channels(io.input_shape(0))),
             ("Y_CHANNELS", n_channels(&io.output(0).shape)),
-            ("BEFORE", self.before),
         ]);
-        let bindings = [Binding::Input(0), Binding::Output(0)];
+        let bindings = [Binding::Input(0), Binding::Output(0), Binding::size(self.before)];
         Launch::one(shader, &bindings, grid(io.output(0).n_elements()))
     }
 }

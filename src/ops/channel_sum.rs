@@ -41,11 +41,12 @@ impl Op for ChannelSum {
             ("ROWS_PER_PARTITION", partitions.rows_each),
             ("N_PARTITIONS", partitions.count()),
         ]);
-        let second = Shader::new("shared/sum_partials").constant("N_PARTIALS", partitions.count());
+        let second = Shader::new("shared/sum_partials");
+        let n_splits = Binding::size(partitions.count());
         Launch::default()
             .with_scratch(n_partials)
             .then(first, &[Binding::Input(0), Binding::Scratch(0)], grid(n_partials))
-            .then(second, &[Binding::Scratch(0), Binding::Output(0)], grid(channels))
+            .then(second, &[Binding::Scratch(0), Binding::Output(0), n_splits], grid(channels))
     }
 }
 

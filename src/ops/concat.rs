@@ -78,12 +78,9 @@ impl Op for Concat {
         let y_channels = n_channels(io.output_shape(0));
         let places = places(input_shapes(io)).enumerate();
         places.fold(Launch::default(), |launch, (ix, (first, channels))| {
-            let shader = Shader::new("concat/forward").constants(&[
-                ("X_CHANNELS", channels),
-                ("Y_CHANNELS", y_channels),
-                ("FIRST", first),
-            ]);
-            let bindings = [Binding::Input(ix), Binding::Output(0)];
+            let shader = Shader::new("concat/forward")
+                .constants(&[("X_CHANNELS", channels), ("Y_CHANNELS", y_channels)]);
+            let bindings = [Binding::Input(ix), Binding::Output(0), Binding::size(first)];
             launch.then(shader, &bindings, grid(io.input(ix).n_elements()))
         })
     }

@@ -10,7 +10,8 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). `product.rs` and `narrow.rs` choose the kernels on a GPU. The CPU references in
+//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs` and `uneven.rs` choose
+//! the kernels on a GPU. The CPU references in
 //! `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 mod correlation;
@@ -23,6 +24,7 @@ mod mean_m2;
 mod narrow;
 mod product;
 mod reference;
+mod uneven;
 pub mod winograd;
 
 pub use d_input::Conv2dDInput;
@@ -156,18 +158,14 @@ impl ConvGeometry {
         2 * (self.n_pixels() * per_pixel) as u64
     }
 
-    /// Returns the tiles that can compute a product of the convolution; none if only the naive kernels can. With groups,
-    /// all columns of a square tile are channels of one group. For narrow groups, the two register tiles differ only in
-    /// the sharing of reads. `columns` is the number of channels of a group of the result.
+    /// Returns the tiles that can compute a product of the convolution. With groups, all columns of a square tile are
+    /// channels of one group. For narrow groups, the two register tiles differ only in the sharing of reads. `columns` is
+    /// the number of channels of a group of the result.
     pub fn tiles(&self, columns: usize) -> &'static [Tile] {
-        let by_fours =
-            self.ci_per_group().is_multiple_of(4) && self.co_per_group().is_multiple_of(4);
-        if self.groups == 1 || by_fours && columns.is_multiple_of(128) {
-            return Tile::ALL;
-        }
-        match columns {
+        match columns.next_multiple_of(4) {
+            _ if self.groups == 1 => Tile::ALL,
             _ if self.is_narrow() => &[Tile::Registers, Tile::Subgroup],
-            _ if !by_fours => &[],
+            n if n.is_multiple_of(128) => Tile::ALL,
             n if n.is_multiple_of(64) => &[Tile::Registers, Tile::Subgroup, Tile::Square64],
             _ => &[Tile::Registers, Tile::Subgroup],
         }
@@ -180,11 +178,11 @@ impl ConvGeometry {
         if self.tiles(columns).contains(&tile) { tile } else { Tile::Registers }
     }
 
-    /// Returns true if the naive kernels compute the convolution on the target: by choice, or because the number of
-    /// channels of a group is neither 1 nor 2 nor a multiple of 4.
+    /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
+    /// a fused pool.
     pub fn is_naive(&self, target: &Target) -> bool {
-        let is_fast = self.is_narrow() || !self.tiles(self.co_per_group()).is_empty();
-        target.kernels == Kernels::Naive || !is_fast
+        let has_pool = self.rows_per_pixel() > 1;
+        target.kernels == Kernels::Naive || has_pool && self.with_padded_groups().is_some()
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.
@@ -373,6 +371,9 @@ fn family_cases() -> Vec<Case> {
         case([2, 6, 6, 32], 32, grouped(2, 3, 1), false, Some(2)),
         case([2, 7, 5, 128], 128, grouped(2, 3, 2), false, None),
         case([2, 5, 5, 256], 256, grouped(2, 1, 1), false, None),
+        // Uneven groups, which are padded: of 5 and 6 channels, and of 25.
+        case([2, 7, 5, 15], 18, grouped(3, 3, 2), true, None),
+        norm_case([2, 9, 8, 50], 50, grouped(2, 3, 1), false, false),
     ]
 }
 

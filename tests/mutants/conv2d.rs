@@ -116,13 +116,18 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         (
             "conv2d",
             "conv2d/transpose_weight",
-            "(position * CI_PER_GROUP + ci % CI_PER_GROUP) * CO + co",
-            "(position * CO + co) * CI_PER_GROUP + ci % CI_PER_GROUP",
+            "(position * ci_per_group + ci % ci_per_group) * n_co + co",
+            "(position * n_co + co) * ci_per_group + ci % ci_per_group",
         ),
     ),
     (
         Registers,
-        ("conv2d", "conv2d/transpose_weight", "ix / CI % CO_PER_GROUP", "ix / CI % CI_PER_GROUP"),
+        (
+            "conv2d",
+            "conv2d/transpose_weight",
+            "ix / n_ci % co_per_group",
+            "ix / n_ci % ci_per_group",
+        ),
     ),
     (
         Square64,
@@ -188,6 +193,9 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Registers, ("conv2d", "conv2d/store_scalar", "= values.z", "= values.y")),
+    (Default, ("conv2d", "conv2d/regroup", "column < from_columns", "column <= from_columns")),
+    (Default, ("conv2d", "conv2d/regroup", "/ n_groups % to_rows", "/ n_groups % from_rows")),
+    (Default, ("conv2d", "conv2d/regroup", "outer * from_rows + row", "outer * to_rows + row")),
     (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
     (Square64, ("conv2d", "conv2d/forward_tile", "term < TERMS", "term <= TERMS")),
     (Square64, ("conv2d", "conv2d/forward_tile", "workgroupBarrier();", "")),
@@ -297,7 +305,15 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "upper_right",
         ),
     ),
-    (Registers, ("conv2d", "conv2d/merge_tile_rows", "N_TILES - 1u", "N_TILES - 2u")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/merge_tile_rows",
+            "(N_ROWS - 1u) / TILE_ROWS",
+            "(N_ROWS - 9u) / TILE_ROWS",
+        ),
+    ),
     (Square64, ("conv2d", "conv2d/merge_workgroup", "workgroupBarrier();", "")),
     (
         Square64,
@@ -347,7 +363,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Square64, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
     (
         Registers,
-        ("conv2d", "conv2d/transpose_weight", "ci / CI_PER_GROUP * CO_PER_GROUP +", "0u +"),
+        ("conv2d", "conv2d/transpose_weight", "ci / ci_per_group * co_per_group +", "0u +"),
     ),
     (
         Registers,

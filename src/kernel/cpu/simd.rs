@@ -39,7 +39,47 @@ pub const fn vectors_of_lanes<T: Real, S: Simd>() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::array::from_fn;
+
     use super::*;
+
+    struct Spread<'a, const G: usize>(&'a [f32; LANES], &'a mut [f32; LANES], usize);
+
+    impl<const G: usize> WithSimd for Spread<'_, G> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let Spread(numbers, spread, member) = self;
+            for (vector, to) in f32::vectors_mut::<S>(spread).iter_mut().enumerate() {
+                *to = f32::of_group::<S, G>(simd, numbers, vector, member);
+            }
+        }
+    }
+
+    fn assert_spread<const G: usize>() {
+        let numbers: [f32; LANES] = from_fn(|lane| lane as f32);
+        for member in 0..G {
+            let expected: [f32; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
+            let mut spread = [0.0; LANES];
+            widest(Spread::<G>(&numbers, &mut spread, member));
+            assert_eq!(spread, expected, "groups of {G}, member {member}");
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                spread = [0.0; LANES];
+                Simd::vectorize(v3, Spread::<G>(&numbers, &mut spread, member));
+                assert_eq!(spread, expected, "AVX2, groups of {G}, member {member}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_get_a_member_of_their_group() {
+        assert_spread::<1>();
+        assert_spread::<2>();
+        assert_spread::<4>();
+        assert_spread::<8>();
+    }
 
     struct Square<'a, T>(&'a mut [T]);
 

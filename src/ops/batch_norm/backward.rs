@@ -54,8 +54,8 @@ pub(super) fn launch_sums(
     let partials = Binding::Scratch(0);
     let bindings: Vec<_> = inputs.iter().copied().chain([partials]).collect();
     let launch = Launch::default().with_scratch(g.n_partials()).then(
-        g.shader("batch_norm/backward_partials").import("gradient", gradient),
-        &bindings,
+        Shader::new("batch_norm/backward_partials").import("gradient", gradient),
+        &g.with_partitions(&bindings),
         grid(g.partitions.count() * g.channels),
     );
     let finish = |shader: Shader| shader.import("emit", "batch_norm/emit_gradients");

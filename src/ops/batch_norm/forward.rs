@@ -148,7 +148,7 @@ impl Op for BatchNorm {
 
 /// Returns the dispatches that compute mean and M2 of every partition and merge them. If `given` is the buffer of an
 /// input with mean and M2 of every partition, the dispatches only merge. The shader import `emit` stores the results in
-/// `bindings`, from binding 1 on.
+/// `bindings`.
 pub(super) fn launch_statistics(
     g: &BatchNormGeometry,
     given: Option<Binding>,

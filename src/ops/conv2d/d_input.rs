@@ -3,8 +3,9 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
+use super::uneven::{self, Regrouped};
 use super::{Conv2d, ConvGeometry, winograd};
-use crate::kernel::{Binding, Launch, Target, Tile, grid};
+use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
 /// The gradient of the input: `weight, d_y[, index] -> d_x`. With a fused max pool, `d_y` is the gradient of the pooled
@@ -55,34 +56,54 @@ impl Op for Conv2dDInput {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        if self.pool.is_some() {
-            bindings.push(Binding::Input(2));
-        }
         if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
-            return Launch::one(shader, &bindings, grid(io.output(0).n_elements()));
+            return Launch::one(shader, &self.bindings(), grid(io.output(0).n_elements()));
         }
-        let (n_weights, n_made) = (io.input(0).n_elements(), io.output(0).n_elements());
-        let product = Product::d_input(&g);
-        let transposed = [Binding::Input(0), Binding::Scratch(0)];
+        if let Some(padded) = g.with_padded_groups() {
+            let d_y = Regrouped::pixels(&g, g.n_pixels(), g.co_per_group());
+            let d_x = Regrouped::pixels(&g, g.n * g.plane[0] * g.plane[1], g.ci_per_group());
+            let padded = self.fast(&padded, target);
+            return uneven::launch(padded, &[Regrouped::weight(&g), d_y], d_x);
+        }
+        self.fast(&g, target)
+    }
+}
+
+impl Conv2dDInput {
+    /// Returns the buffers that every kernel binds, in the order of the bindings.
+    fn bindings(&self) -> Vec<Binding> {
+        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        bindings.extend(self.pool.map(|_| Binding::Input(2)));
+        bindings
+    }
+
+    /// Returns the launch of the fast kernels. The number of channels of each group fits them.
+    fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
+        let mut bindings = self.bindings();
+        let n_weights = g.window.area() * g.ci_per_group() * g.co;
+        let n_made = g.n * g.plane[0] * g.plane[1] * g.ci;
+        let product = Product::d_input(g);
+        let sizes = [g.groups, g.ci_per_group(), g.co_per_group()].map(Binding::size);
+        let transposed: Vec<_> =
+            [Binding::Input(0), Binding::Scratch(0)].into_iter().chain(sizes).collect();
         let mut launch = Launch::default().with_scratch(n_weights).then(
-            g.shader("conv2d/transpose_weight"),
+            Shader::new("conv2d/transpose_weight"),
             &transposed,
             grid(n_weights),
         );
         bindings[0] = Binding::Scratch(0);
-        let tiling = product.tiling(&g, target);
+        let tiling = product.tiling(g, target);
         let mut pool = self.pool;
         if tiling.tile.is_in_registers()
-            && let Some(unpooled) = unpool(&g, pool, &mut launch)
+            && let Some(unpooled) = unpool(g, pool, &mut launch)
         {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
         if g.is_narrow() {
-            let blocks = Blocks::of_input(&g, target);
-            let (shader, workgroups) = blocks.shader(&g, g.ci, tiling.tile, target);
+            let blocks = Blocks::of_input(g, target);
+            let (shader, workgroups) = blocks.shader(g, g.ci, tiling.tile, target);
             let shader = with_d_output4(shader, pool, g.co)
                 .import("operands", "conv2d/operands_d_input")
                 .import("bias", "conv2d/bias_none");
@@ -91,7 +112,7 @@ impl Op for Conv2dDInput {
         let n_splits = tiling.n_splits;
         let has_phases = product.phases[0] > 1;
         let rows = if has_phases { "conv2d/rows_phases" } else { "conv2d/rows_linear" };
-        let (shader, workgroups) = product.shader(&g, target, tiling);
+        let (shader, workgroups) = product.shader(g, target, tiling);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
             .import("rows", rows)

@@ -3,6 +3,7 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{channel_lanes, max_sharing, square, with_lanes};
+use super::uneven::{self, Regrouped};
 use super::{Conv2d, ConvGeometry, by_fours, winograd};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
@@ -71,15 +72,32 @@ impl Op for Conv2dDWeight {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        let n_weights = io.output(0).n_elements();
-        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        if self.pool.is_some() {
-            bindings.push(Binding::Input(2));
-        }
         if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
-            return Launch::one(shader, &bindings, grid(n_weights));
+            return Launch::one(shader, &self.bindings(), grid(io.output(0).n_elements()));
         }
+        if let Some(padded) = g.with_padded_groups() {
+            let x = Regrouped::pixels(&g, g.n * g.plane[0] * g.plane[1], g.ci_per_group());
+            let d_y = Regrouped::pixels(&g, g.n_pixels(), g.co_per_group());
+            let padded = self.fast(&padded, target);
+            return uneven::launch(padded, &[x, d_y], Regrouped::weight(&g));
+        }
+        self.fast(&g, target)
+    }
+}
+
+impl Conv2dDWeight {
+    /// Returns the buffers that every kernel binds, in the order of the bindings.
+    fn bindings(&self) -> Vec<Binding> {
+        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        bindings.extend(self.pool.map(|_| Binding::Input(2)));
+        bindings
+    }
+
+    /// Returns the launch of the fast kernels. The number of channels of each group fits them.
+    fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
+        let mut bindings = self.bindings();
+        let n_weights = g.window.area() * g.ci_per_group() * g.co;
         // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group. Their number is
         // rounded up to a multiple of 4.
         let rows = g.window.area() * g.ci_per_group().next_multiple_of(4);
@@ -88,7 +106,7 @@ impl Op for Conv2dDWeight {
         let mut launch = Launch::default();
         let mut pool = self.pool;
         if tile.is_in_registers()
-            && let Some(unpooled) = unpool(&g, pool, &mut launch)
+            && let Some(unpooled) = unpool(g, pool, &mut launch)
         {
             bindings = vec![Binding::Input(0), unpooled, Binding::Output(0)];
             pool = None;
@@ -105,7 +123,7 @@ impl Op for Conv2dDWeight {
             .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {
             None if g.is_narrow() => {
-                let shader = Blocks::of_sums(&g, target).add_to(shader, target);
+                let shader = Blocks::of_sums(g, target).add_to(shader, target);
                 (shader, grid(n_splits * g.co.div_ceil(4)))
             }
             None => {
@@ -113,7 +131,7 @@ impl Op for Conv2dDWeight {
                 let row_lanes = rows.div_ceil(8) * n_splits;
                 let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes));
                 let z = g.co.div_ceil(4 * lanes) as u32;
-                let sharing = lanes.min(max_sharing(&g, g.co));
+                let sharing = lanes.min(max_sharing(g, g.co));
                 (with_lanes(shader, lanes, sharing, tile, target), [x, y, z])
             }
             Some((import, side)) => {

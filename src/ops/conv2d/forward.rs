@@ -2,6 +2,7 @@
 
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
+use super::uneven::{self, Regrouped};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
@@ -121,15 +122,53 @@ impl Op for Conv2dForward {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io);
+        let then_mean_m2 = |launch| match self.mean_m2 {
+            true => {
+                let mean_m2 = Binding::Output(io.n_outputs() - 1);
+                g.launch_mean_m2(launch, Binding::Output(0), mean_m2)
+            }
+            false => launch,
+        };
+        let is_narrow_with_pool = g.is_narrow() && self.pool.is_some();
+        if g.is_naive(target) || !self.has_rows_for_pool() || is_narrow_with_pool {
+            let n_made = io.output(0).n_elements();
+            let launch = Launch::one(self.naive(&g), &self.bindings(), grid(n_made));
+            return then_mean_m2(launch);
+        }
+        if let Some(padded) = g.with_padded_groups() {
+            let padded = Self { mean_m2: false, ..self.clone() }.fast(&padded, target);
+            let pixels = Regrouped::pixels;
+            let n_x_pixels = g.n * g.plane[0] * g.plane[1];
+            let mut inputs = vec![pixels(&g, n_x_pixels, g.ci_per_group()), Regrouped::weight(&g)];
+            inputs.extend(self.has_bias.then(|| pixels(&g, 1, g.co_per_group())));
+            let y = pixels(&g, g.n_pixels(), g.co_per_group());
+            return then_mean_m2(uneven::launch(padded, &inputs, y));
+        }
+        self.fast(&g, target)
+    }
+}
+
+/// The dispatch that computes a matrix product in tiles.
+struct Tiled {
+    tiling: Tiling,
+    shader: Shader,
+    workgroups: [u32; 3],
+}
+
+impl Conv2dForward {
+    /// Returns the buffers that every kernel binds, in the order of the bindings.
+    fn bindings(&self) -> Vec<Binding> {
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        if self.has_bias {
-            bindings.push(Binding::Input(2));
-        }
-        if self.pool.is_some() {
-            bindings.push(Binding::Output(1));
-        }
-        let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
-        let mean_m2 = self.mean_m2.then(|| Binding::Output(io.n_outputs() - 1));
+        bindings.extend(self.has_bias.then_some(Binding::Input(2)));
+        bindings.extend(self.pool.map(|_| Binding::Output(1)));
+        bindings
+    }
+
+    /// Returns the launch of the fast kernels. The number of channels of each group fits them.
+    fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
+        let mut bindings = self.bindings();
+        let (y, n_made) = (Binding::Output(0), g.n_rows() / g.rows_per_pixel() * g.co);
+        let mean_m2 = self.mean_m2.then(|| Binding::Output(1 + usize::from(self.pool.is_some())));
         // Appends a dispatch that computes mean and M2, if they are an output of the node. Only kernels that do not
         // compute mean and M2 themselves need this dispatch.
         let then_mean_m2 = |launch| match mean_m2 {
@@ -137,16 +176,13 @@ impl Op for Conv2dForward {
             None => launch,
         };
         let launch = Launch::default();
-        if g.is_naive(target) || !self.has_rows_for_pool() || g.is_narrow() && self.pool.is_some() {
-            return then_mean_m2(launch.then(self.naive(&g), &bindings, grid(n_made)));
-        }
         if g.is_narrow() {
             let tile = g.tile(g.n_rows(), g.co_per_group(), target);
-            let (shader, workgroups) = Blocks::of_output(&g, target).shader(&g, g.co, tile, target);
-            let shader = self.with_operands(&g, shader).import("bias", self.bias());
+            let (shader, workgroups) = Blocks::of_output(g, target).shader(g, g.co, tile, target);
+            let shader = self.with_operands(g, shader).import("bias", self.bias());
             return then_mean_m2(launch.then(shader, &bindings, workgroups));
         }
-        let Tiled { tiling, shader, workgroups } = self.tiled(&g, target);
+        let Tiled { tiling, shader, workgroups } = self.tiled(g, target);
         let Some(mean_m2) = mean_m2.filter(|_| tiling.n_splits == 1) else {
             let n_splits = tiling.n_splits;
             let launch = launch.split_k(shader, &bindings, workgroups, n_splits, y, n_made);
@@ -160,18 +196,9 @@ impl Op for Conv2dForward {
         let tiles = Binding::Scratch(0);
         bindings.push(tiles);
         let launch = launch.with_scratch(g.n_tile_mean_m2()).then(shader, &bindings, workgroups);
-        g.merge_tile_rows(launch, self.rows(), target.trip_count(), tiles, mean_m2)
+        g.merge_tile_rows(launch, target.trip_count(), tiles, mean_m2)
     }
-}
 
-/// The dispatch that computes a matrix product in tiles.
-struct Tiled {
-    tiling: Tiling,
-    shader: Shader,
-    workgroups: [u32; 3],
-}
-
-impl Conv2dForward {
     fn naive(&self, g: &ConvGeometry) -> Shader {
         match self.pool {
             None => g.shader("conv2d/forward_naive").import("bias", self.bias()),

@@ -3,7 +3,7 @@
 
 use super::ConvGeometry;
 use crate::kernel::launch::grid;
-use crate::kernel::{Binding, Launch};
+use crate::kernel::{Binding, Launch, Shader};
 use crate::ops::mean_m2;
 use crate::ops::partitions::Partitions;
 
@@ -28,23 +28,22 @@ impl ConvGeometry {
         self.n_rows().div_ceil(TILE_ROWS) * 2 * self.co
     }
 
-    /// Appends the dispatch that merges mean and M2 of register tiles into mean and M2 of partitions. `rows` is the
-    /// shader file that maps rows of the product to pixels. `trip_count` is the shader file for the trip count of the
-    /// shader's loop.
+    /// Appends the dispatch that merges mean and M2 of register tiles into mean and M2 of partitions. `trip_count` is
+    /// the shader file for the trip count of the shader's loop.
     pub fn merge_tile_rows(
         &self,
         launch: Launch,
-        rows: &'static str,
         trip_count: &'static str,
         tiles: Binding,
         mean_m2: Binding,
     ) -> Launch {
-        let shader = self
-            .shader("conv2d/merge_tile_rows")
-            .import("rows", rows)
-            .import("trip_count", trip_count);
+        let shader = Shader::new("conv2d/merge_tile_rows")
+            .import("trip_count", trip_count)
+            .constant("ROWS_PER_PIXEL", self.rows_per_pixel())
+            .constant("MEAN_M2_BINDING", 1);
+        let sizes = [self.n_rows(), self.co].map(Binding::size);
         let n_invocations = self.partitions().count() * self.co.div_ceil(4);
-        launch.then(shader.constant("MEAN_M2_BINDING", 1), &[tiles, mean_m2], grid(n_invocations))
+        launch.then(shader, &[tiles, mean_m2, sizes[0], sizes[1]], grid(n_invocations))
     }
 
     /// Appends the dispatch that computes mean and M2 of partitions from the stored output `y`, for the kernels that do

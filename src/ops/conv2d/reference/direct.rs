@@ -6,10 +6,10 @@
 //! borders of groups:
 //!
 //! ```text
-//! narrow   1, 2, 4 or 8 channels a group, as many in as out. Plane i of the packed source has, in lane l, the channel
-//!          number i of the group of output channel l. So a convolution of groups of G is G depthwise convolutions,
-//!          added up.
-//! wide     a multiple of 16 output channels a group. All lanes multiply the same element of x.
+//! narrow   1, 2, 4 or 8 channels a group, as many in as out. A lane needs each member of its group. So a vector of the
+//!          source is permuted, once for each member: then lane l has member i of the group of output channel l.
+//! wide     16 output channels a group or more. All lanes multiply the same element of x. The last vector of a group may
+//!          have lanes without a channel, as with 25 channels a group.
 //! ```
 //!
 //! Rows of the source are packed with their padding, a block of channels at a time, and stay in the cache for all rows
@@ -19,9 +19,12 @@ mod correlate;
 mod source;
 mod tile;
 mod weight;
+mod weight_tile;
 
 pub(super) use correlate::Direct;
 pub(super) use weight::DirectWeight;
+
+use std::ops::Range;
 
 use crate::kernel::cpu::lanes::LANES;
 
@@ -55,8 +58,11 @@ impl Blocks {
     fn new(groups: usize, from: usize, to: usize) -> Option<Self> {
         let is_narrow = from == to && [1, 2, 4, 8].contains(&from);
         let is_few = if groups == 1 { from <= FEW_CHANNELS } else { from <= MAX_WIDE };
-        let is_wide = to.is_multiple_of(LANES) && is_few;
-        let size = if !is_narrow && to.is_multiple_of(2 * LANES) { 2 * LANES } else { LANES };
+        let padded = to.next_multiple_of(LANES);
+        // At most a quarter of the lanes of a group has no channel.
+        let fits = padded == to || groups > 1 && 4 * to >= 3 * padded;
+        let is_wide = fits && is_few;
+        let size = if !is_narrow && padded.is_multiple_of(2 * LANES) { 2 * LANES } else { LANES };
         ((is_narrow && groups > 1) || is_wide).then_some(Self {
             from,
             to,
@@ -67,7 +73,10 @@ impl Blocks {
     }
 
     fn count(&self) -> usize {
-        self.n_channels.div_ceil(self.size)
+        match self.is_narrow {
+            true => self.n_channels.div_ceil(self.size),
+            false => self.n_channels / self.to * self.to.div_ceil(self.size),
+        }
     }
 
     /// Returns the number of elements of the packed weight for one tap of a block.
@@ -75,8 +84,18 @@ impl Blocks {
         self.from * self.size
     }
 
-    /// Returns the channels of a block. The last block of narrow groups may have fewer than the others.
-    fn channels(&self, block: usize) -> std::ops::Range<usize> {
-        block * self.size..self.n_channels.min((block + 1) * self.size)
+    /// Returns the channels of a block. The last block of all narrow groups, or of a wide group, may have fewer than the
+    /// others.
+    fn channels(&self, block: usize) -> Range<usize> {
+        let (first, end, block) = match self.is_narrow {
+            true => (0, self.n_channels, block),
+            false => {
+                let blocks = self.to.div_ceil(self.size);
+                let first = block / blocks * self.to;
+                (first, first + self.to, block % blocks)
+            }
+        };
+        let start = first + block * self.size;
+        start..end.min(start + self.size)
     }
 }

@@ -12,8 +12,6 @@ use crate::tape::ScratchSize;
 
 /// Largest number of phases along an axis: the largest stride.
 const MAX_PHASES: usize = 2;
-/// Number of neighbouring columns of a run of narrow groups, if the kernel has as many; otherwise a run has one.
-pub(super) const RUN_TAPS: usize = 3;
 /// Least number of tasks, if the result has as many rows.
 const MIN_TASKS: usize = 8;
 /// Largest number of rows of a task. Each task packs the rows between its own rows and its neighbour's once more.
@@ -55,7 +53,7 @@ impl Direct {
     ) -> Option<Self> {
         let [kernel_h, kernel_w] = g.window.size;
         let runs = match blocks.is_narrow {
-            true => kernel_h * blocks.from * kernel_w.div_ceil(run_taps(kernel_w)),
+            true => kernel_h * kernel_w.div_ceil(run_taps(kernel_w, 1)),
             false => kernel_h,
         };
         let is_small = kernel_h <= MAX_ROWS
@@ -105,7 +103,13 @@ impl Direct {
 
     /// Returns the number of elements of the packed rows.
     fn packed_rows(&self) -> usize {
-        self.g.window.size[0] * self.size.n_elements(&self.blocks)
+        self.g.window.size[0] * self.size.n_elements(&self.blocks) * self.together()
+    }
+
+    /// Returns the number of blocks whose rows are packed together. A row of the source is contiguous, but a block of it
+    /// is a cache line of each pixel. The packed weights of all narrow groups fit the cache; those of wide groups do not.
+    fn together(&self) -> usize {
+        if self.blocks.is_narrow { self.blocks.count() } else { 1 }
     }
 
     fn phases(&self, axis: usize) -> &[Axis] {
@@ -120,7 +124,7 @@ impl Direct {
     }
 
     /// Packs the weight `[KH, KW, Ci/groups, Co]`, block after block and phase after phase. Within a phase, the layout
-    /// is `[rows, planes, columns, lanes]` for narrow groups, and `[rows, columns, from, lanes]` for wide ones.
+    /// is `[rows, members, columns, lanes]` for narrow groups, and `[rows, columns, from, lanes]` for wide ones.
     pub fn pack_weight<'a, T: Real>(&self, weight: &[T], scratch: &'a mut [T]) -> &'a [T] {
         let packed = aligned(scratch, self.blocks.count() * self.block_elements());
         for_each_chunk(packed, self.block_elements(), &|block, packed| {
@@ -184,11 +188,14 @@ impl Direct {
     ) {
         let source = self.source(values);
         let scratch = aligned(scratch, self.packed_rows());
-        for block in 0..self.blocks.count() {
-            let mut rows = PackedRows::new(self.blocks, self.size, scratch);
-            let weight = &packed[block * self.block_elements()..][..self.block_elements()];
+        for first in (0..self.blocks.count()).step_by(self.together()) {
+            let together = first..first + self.together();
+            let mut rows = PackedRows::new(self.blocks, self.size, together.clone(), scratch);
             for (ix, result) in result.chunks_exact_mut(self.row_elements()).enumerate() {
-                self.row(source, weight, block, first_row + ix, result, &mut rows);
+                for block in together.clone() {
+                    let weight = &packed[block * self.block_elements()..][..self.block_elements()];
+                    self.row(source, weight, block, first_row + ix, result, &mut rows);
+                }
             }
         }
     }
@@ -243,12 +250,8 @@ impl Direct {
         if !self.blocks.is_narrow {
             return add(0, 0);
         }
-        let lanes = self.blocks.size;
-        for plane in 0..self.blocks.from {
-            for tap in (0..columns.taps).step_by(run_taps(columns.taps)) {
-                let x = (plane * self.size.columns + tap) * lanes;
-                add(x, (plane * columns.taps + tap) * lanes);
-            }
+        for tap in (0..columns.taps).step_by(run_taps(columns.taps, columns.stride)) {
+            add(tap * self.blocks.size, tap * self.blocks.size);
         }
     }
 
@@ -278,25 +281,41 @@ impl Direct {
             weight,
             runs,
             run_len: columns.taps * self.blocks.from,
+            weight_plane: columns.taps * self.blocks.size,
             x_step: columns.stride * self.blocks.from,
             y,
             y_step,
             n_pixels: columns.count,
+            n_lanes: self.blocks.size,
             n_channels,
         };
-        match (self.blocks.is_narrow, run_taps(columns.taps), columns.stride) {
-            (false, ..) => widest(Wide(row)),
-            (true, RUN_TAPS, 1) => widest(Narrow::<T, RUN_TAPS, 1>(row)),
-            (true, RUN_TAPS, _) => widest(Narrow::<T, RUN_TAPS, 2>(row)),
-            (true, _, 1) => widest(Narrow::<T, 1, 1>(row)),
-            (true, _, _) => widest(Narrow::<T, 1, 2>(row)),
+        let taps = run_taps(columns.taps, columns.stride);
+        match (self.blocks.is_narrow, self.blocks.from) {
+            (false, _) => widest(Wide(row)),
+            (true, 1) => narrow::<T, 1>(taps, columns.stride, row),
+            (true, 2) => narrow::<T, 2>(taps, columns.stride, row),
+            (true, 4) => narrow::<T, 4>(taps, columns.stride, row),
+            (true, 8) => narrow::<T, 8>(taps, columns.stride, row),
+            (true, other) => unreachable!("narrow groups of {other} channels"),
         }
     }
 }
 
-/// Returns the number of neighbouring columns of a run of narrow groups.
-fn run_taps(taps: usize) -> usize {
-    if taps == RUN_TAPS { RUN_TAPS } else { 1 }
+/// Runs the kernel for this number of taps of a run, and this stride.
+fn narrow<T: Real, const G: usize>(taps: usize, stride: usize, row: Row<'_, T>) {
+    match (taps, stride) {
+        (3, 1) => widest(Narrow::<T, G, 3, 1>(row)),
+        (3, _) => widest(Narrow::<T, G, 3, 2>(row)),
+        (2, _) => widest(Narrow::<T, G, 2, 1>(row)),
+        (_, 1) => widest(Narrow::<T, G, 1, 1>(row)),
+        (_, _) => widest(Narrow::<T, G, 1, 2>(row)),
+    }
+}
+
+/// Returns the number of neighbouring columns of a run of narrow groups: all columns of a 3x3 kernel, and of its phases
+/// in the gradient of the input with stride 2.
+pub(super) fn run_taps(taps: usize, stride: usize) -> usize {
+    if taps == 3 || taps == 2 && stride == 1 { taps } else { 1 }
 }
 
 /// Returns the size of a packed row for these phases of columns, over a source with `width` columns.

@@ -1,13 +1,10 @@
 //! Packed rows of the source.
 
-use std::array::from_fn;
-
-use pulp::{Simd, WithSimd};
+use std::ops::Range;
 
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
-use crate::kernel::cpu::simd::widest;
 
 /// The tensor that a direct convolution reads, `[N, H, W, C]`.
 #[derive(Clone, Copy)]
@@ -28,11 +25,10 @@ pub struct RowSize {
 }
 
 impl RowSize {
-    /// Returns the number of elements of a packed row: `[planes, columns, LANES]` of narrow groups, `[columns, from]` of
-    /// wide ones.
+    /// Returns the number of elements of a packed row: `[columns, LANES]` of narrow groups, `[columns, from]` of wide
+    /// ones.
     pub fn n_elements(&self, blocks: &Blocks) -> usize {
-        let lanes = if blocks.is_narrow { LANES } else { 1 };
-        self.columns * blocks.from * lanes
+        self.columns * self.column(blocks)
     }
 
     /// Returns the distance of neighbouring columns in a packed row.
@@ -44,40 +40,47 @@ impl RowSize {
 /// Largest number of packed rows: those under [`MAX_ROWS`] rows of a result, with a stride of 2.
 const MAX_PLACES: usize = 3 * MAX_ROWS;
 
-/// The packed rows of one block of channels: the last rows of the source that some rows of the result read.
+/// The packed rows of some blocks of channels: the last rows of the source that some rows of the result read.
 pub struct PackedRows<'a, T> {
     blocks: Blocks,
     size: RowSize,
-    /// Packed rows, one after another.
+    /// The blocks that are packed together.
+    together: Range<usize>,
+    /// Packed rows, one after another. A row has the blocks one after another.
     pub values: &'a mut [T],
     /// The row in each place: its number over all images.
     rows: [Option<usize>; MAX_PLACES],
 }
 
 impl<'a, T: Real> PackedRows<'a, T> {
-    /// Returns memory without any row. `values` has room for all rows that a kernel reads
-    /// together.
-    pub fn new(blocks: Blocks, size: RowSize, values: &'a mut [T]) -> Self {
-        Self { blocks, size, values, rows: [None; MAX_PLACES] }
+    /// Returns memory without any row. `values` has room for all rows that a kernel reads together, of all blocks in
+    /// `together`.
+    pub fn new(blocks: Blocks, size: RowSize, together: Range<usize>, values: &'a mut [T]) -> Self {
+        Self { blocks, size, together, values, rows: [None; MAX_PLACES] }
     }
 
-    /// Packs a row for a block, unless it is packed already. Returns the index of its first element in `values`. `row`
-    /// is the number of the row over all images.
+    /// Packs a row, unless it is packed already. Returns the index in `values` of the first element of a block. `row` is
+    /// the number of the row over all images.
     pub fn pack(&mut self, source: Source<'_, T>, block: usize, row: usize) -> usize {
         let len = self.size.n_elements(&self.blocks);
-        let place = row % (self.values.len() / len);
+        let row_len = self.together.len() * len;
+        let place = row % (self.values.len() / row_len);
         if self.rows[place] != Some(row) {
             self.rows[place] = Some(row);
-            let packed = &mut self.values[place * len..][..len];
+            let packed = &mut self.values[place * row_len..][..row_len];
             let [_, w] = source.plane;
             let n = source.n_channels;
             let x = &source.values[row * w * n..][..w * n];
-            pack_row(&self.blocks, self.size, block, (x, n), packed);
+            for (block, packed) in self.together.clone().zip(packed.chunks_exact_mut(len)) {
+                pack_row(&self.blocks, self.size, block, (x, n), packed);
+            }
         }
-        place * len
+        place * row_len + (block - self.together.start) * len
     }
 }
 
+/// Copies the channels of the source that a block reads, for all pixels of a row. Padding, and the lanes after the last
+/// channel, are 0.
 fn pack_row<T: Real>(
     blocks: &Blocks,
     size: RowSize,
@@ -86,69 +89,27 @@ fn pack_row<T: Real>(
     packed: &mut [T],
 ) {
     let channels = blocks.channels(block);
-    if !blocks.is_narrow {
-        let (first, from) = (channels.start / blocks.to * blocks.from, blocks.from);
-        let (left, rest) = packed.split_at_mut(size.left * from);
-        left.fill(T::ZERO);
-        let (inside, right) = rest.split_at_mut(x.len() / n_channels * from);
-        right.fill(T::ZERO);
-        if from == n_channels {
-            return inside.copy_from_slice(x);
-        }
-        for (packed, x) in inside.chunks_exact_mut(from).zip(x.chunks_exact(n_channels)) {
-            packed.copy_from_slice(&x[first..first + from]);
-        }
-        return;
+    let column = size.column(blocks);
+    let (first, n) = match blocks.is_narrow {
+        true => (channels.start, channels.len()),
+        false => (channels.start / blocks.to * blocks.from, blocks.from),
+    };
+    let (left, rest) = packed.split_at_mut(size.left * column);
+    left.fill(T::ZERO);
+    let (inside, right) = rest.split_at_mut(x.len() / n_channels * column);
+    right.fill(T::ZERO);
+    if column == n_channels {
+        return inside.copy_from_slice(x);
     }
-    let row = Spread { x: &x[channels.start..], n_channels, n_lanes: channels.len(), size, packed };
-    match blocks.from {
-        1 => widest(SpreadGroups::<T, 1>(row)),
-        2 => widest(SpreadGroups::<T, 2>(row)),
-        4 => widest(SpreadGroups::<T, 4>(row)),
-        8 => widest(SpreadGroups::<T, 8>(row)),
-        other => unreachable!("narrow groups of {other} channels"),
+    if n < column {
+        inside.fill(T::ZERO);
     }
-}
-
-struct Spread<'a, T> {
-    /// A row of the source, from the block's first channel on.
-    x: &'a [T],
-    /// The number of channels of the source.
-    n_channels: usize,
-    /// The number of channels of the block.
-    n_lanes: usize,
-    size: RowSize,
-    packed: &'a mut [T],
-}
-
-/// Writes the planes of groups of `G` channels. A kernel for [`widest`] because the planes are permutations of a
-/// vector.
-struct SpreadGroups<'a, T, const G: usize>(Spread<'a, T>);
-
-impl<T: Real, const G: usize> WithSimd for SpreadGroups<'_, T, G> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Spread { x, n_channels, n_lanes, size, packed } = self.0;
-        let n_columns = x.len().div_ceil(n_channels);
-        let len = size.columns * LANES;
-        for plane in packed.chunks_exact_mut(len) {
-            plane[..size.left * LANES].fill(T::ZERO);
-            plane[(size.left + n_columns) * LANES..].fill(T::ZERO);
+    let pixels = inside.chunks_exact_mut(column).zip(x.chunks_exact(n_channels));
+    match n {
+        // A copy of a constant number of elements is a few vector instructions.
+        LANES => {
+            pixels.for_each(|(packed, x)| packed[..LANES].copy_from_slice(&x[first..][..LANES]))
         }
-        for column in 0..n_columns {
-            let x = &x[column * n_channels..];
-            let values: [T; LANES] = match n_lanes {
-                LANES => *x.first_chunk().expect("a block has as many channels as lanes"),
-                _ => from_fn(|lane| if lane < n_lanes { x[lane] } else { T::ZERO }),
-            };
-            let at = (size.left + column) * LANES;
-            for plane in 0..G {
-                let packed =
-                    packed[plane * len + at..].first_chunk_mut().expect("a plane of lanes");
-                *packed = from_fn::<T, LANES, _>(|lane| values[lane / G * G + plane]);
-            }
-        }
+        _ => pixels.for_each(|(packed, x)| packed[..n].copy_from_slice(&x[first..][..n])),
     }
 }

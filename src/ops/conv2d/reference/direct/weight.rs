@@ -1,8 +1,8 @@
 //! The gradient of the weight.
 
-use super::correlate::{RUN_TAPS, row_size};
+use super::correlate::row_size;
 use super::source::{PackedRows, RowSize, Source};
-use super::tile::{NarrowWeight, WeightRows, WideWeight};
+use super::weight_tile::{MEMBERS, NarrowWeight, WeightRows, WideWeight};
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
@@ -13,8 +13,6 @@ use crate::tape::{Scratch, ScratchSize};
 
 /// Least number of tasks, if there are as many images and blocks.
 const MIN_TASKS: usize = 24;
-/// Largest number of planes of narrow groups whose sums are in registers.
-const MAX_PLANES: usize = 4;
 /// Least number of pixels whose terms are added before the sums are stored, if [`MAX_ROWS`] rows have as many.
 const MIN_PIXELS: usize = 56;
 /// Largest number of images whose terms are added one after another.
@@ -46,7 +44,7 @@ impl DirectWeight {
         is_small.then_some(Self { g: *g, blocks, size, axes, images_per_split, rows })
     }
 
-    /// Returns the number of elements of a block's part: `[KH, planes, KW, lanes]` of narrow groups, `[KH, KW, from,
+    /// Returns the number of elements of a block's part: `[KH, members, KW, lanes]` of narrow groups, `[KH, KW, from,
     /// lanes]` of wide ones.
     fn block_elements(&self) -> usize {
         self.g.window.area() * self.blocks.tap()
@@ -91,7 +89,7 @@ impl DirectWeight {
         let source = Source { values: x, plane: g.plane, n_channels: g.ci };
         let scratch = aligned(scratch, self.packed_rows());
         let (d_y_rows, scratch) = scratch.split_at_mut(self.d_y_elements());
-        let mut packed = PackedRows::new(self.blocks, self.size, scratch);
+        let mut packed = PackedRows::new(self.blocks, self.size, block..block + 1, scratch);
         partial.fill(T::ZERO);
         let first = split * self.images_per_split;
         for image in first..(first + self.images_per_split).min(g.n) {
@@ -133,30 +131,31 @@ impl DirectWeight {
     fn add_rows<T: Real>(&self, x: &[T], d_y: &[T], rows: &[[usize; 2]], d_weight: &mut [T]) {
         let (blocks, columns) = (&self.blocks, &self.axes[1]);
         let n_channels = blocks.size;
-        // The parts of narrow groups: some planes, and some neighbouring columns of the kernel.
-        let (n_planes, n_taps) = match blocks.is_narrow {
-            true => {
-                (blocks.from.min(MAX_PLANES), if columns.taps == RUN_TAPS { RUN_TAPS } else { 1 })
-            }
+        // The parts of narrow groups: some members, and some neighbouring columns of the kernel.
+        let (n_members, n_taps) = match blocks.is_narrow {
+            true => (blocks.from.min(MEMBERS), if columns.taps == 3 { 3 } else { 1 }),
             false => (blocks.from, columns.taps),
         };
-        for plane in (0..blocks.from).step_by(n_planes) {
+        for member in (0..blocks.from).step_by(n_members) {
             for tap in (0..columns.taps).step_by(n_taps) {
                 let rows = WeightRows {
-                    x: &x[(plane * self.size.columns + tap) * self.size.column(blocks)..],
+                    x: &x[tap * self.size.column(blocks)..],
                     d_y,
                     rows,
                     n_pixels: columns.count,
                     n_channels,
-                    x_plane: self.size.columns * n_channels,
                     x_step: columns.stride * blocks.from,
                     run_len: columns.taps * blocks.from,
-                    d_weight: &mut d_weight[(plane * columns.taps + tap) * n_channels..],
+                    d_weight: &mut d_weight[tap * n_channels..],
                     d_weight_plane: columns.taps * n_channels,
                 };
-                match blocks.is_narrow {
-                    true => add_narrow([n_planes, n_taps, columns.stride], rows),
-                    false => widest(WideWeight(rows)),
+                match (blocks.is_narrow, blocks.from, member) {
+                    (false, ..) => widest(WideWeight(rows)),
+                    (true, 1, _) => add_narrow::<T, 1, 0>([n_taps, columns.stride], rows),
+                    (true, 2, _) => add_narrow::<T, 2, 0>([n_taps, columns.stride], rows),
+                    (true, 4, _) => add_narrow::<T, 4, 0>([n_taps, columns.stride], rows),
+                    (true, _, 0) => add_narrow::<T, 8, 0>([n_taps, columns.stride], rows),
+                    (true, ..) => add_narrow::<T, 8, MEMBERS>([n_taps, columns.stride], rows),
                 }
             }
         }
@@ -175,7 +174,8 @@ impl DirectWeight {
                 true => (ky * blocks.from + from) * kernel_w + kx,
                 false => (ky * kernel_w + kx) * blocks.from + from,
             };
-            for (block, d_weight) in d_weight.chunks_mut(blocks.size).enumerate() {
+            for block in 0..blocks.count() {
+                let d_weight = &mut d_weight[blocks.channels(block)];
                 let start = block * self.block_elements() + within * blocks.size;
                 d_weight.copy_from_slice(&partials[start..][..d_weight.len()]);
                 for split_ix in 1..self.n_splits() {
@@ -202,21 +202,15 @@ impl DirectWeight {
     }
 }
 
-/// Runs the kernel for these numbers of planes and taps, and this stride.
-fn add_narrow<T: Real>(sizes: [usize; 3], rows: WeightRows<'_, T>) {
+/// Runs the kernel for this number of taps, and this stride.
+fn add_narrow<T: Real, const G: usize, const FIRST: usize>(
+    sizes: [usize; 2],
+    rows: WeightRows<'_, T>,
+) {
     match sizes {
-        [1, 3, 1] => widest(NarrowWeight::<T, 1, 3, 1>(rows)),
-        [2, 3, 1] => widest(NarrowWeight::<T, 2, 3, 1>(rows)),
-        [4, 3, 1] => widest(NarrowWeight::<T, 4, 3, 1>(rows)),
-        [1, 3, 2] => widest(NarrowWeight::<T, 1, 3, 2>(rows)),
-        [2, 3, 2] => widest(NarrowWeight::<T, 2, 3, 2>(rows)),
-        [4, 3, 2] => widest(NarrowWeight::<T, 4, 3, 2>(rows)),
-        [1, 1, 1] => widest(NarrowWeight::<T, 1, 1, 1>(rows)),
-        [2, 1, 1] => widest(NarrowWeight::<T, 2, 1, 1>(rows)),
-        [4, 1, 1] => widest(NarrowWeight::<T, 4, 1, 1>(rows)),
-        [1, 1, 2] => widest(NarrowWeight::<T, 1, 1, 2>(rows)),
-        [2, 1, 2] => widest(NarrowWeight::<T, 2, 1, 2>(rows)),
-        [4, 1, 2] => widest(NarrowWeight::<T, 4, 1, 2>(rows)),
-        _ => unreachable!("planes, taps and stride {sizes:?}"),
+        [3, 1] => widest(NarrowWeight::<T, G, FIRST, 3, 1>(rows)),
+        [3, _] => widest(NarrowWeight::<T, G, FIRST, 3, 2>(rows)),
+        [_, 1] => widest(NarrowWeight::<T, G, FIRST, 1, 1>(rows)),
+        [..] => widest(NarrowWeight::<T, G, FIRST, 1, 2>(rows)),
     }
 }

@@ -1,0 +1,57 @@
+//! Every convolution of every network has a fast kernel on a GPU, forward and backward. This needs no adapter.
+
+use std::collections::BTreeSet;
+
+use wgrad::kernel::{Kernels, Target};
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::{NETWORKS, NetworkRef};
+use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{Plan, PlanOptions};
+use wgrad::train::step::{self, StepConfig};
+
+const BATCH_SIZE: usize = 2;
+
+/// Returns the default kernels on a hardware adapter, and on a software adapter with and without subgroups.
+fn targets() -> [Target; 3] {
+    let hardware = Target::new(Kernels::Default);
+    let software = Target { is_software: true, ..hardware };
+    [hardware, software, Target { min_subgroup_size: 8, ..software }]
+}
+
+/// Returns the convolutions of a network's training step that run in a naive kernel.
+fn naive(network: NetworkRef, fusion: Fusion) -> BTreeSet<String> {
+    let [h, w, channels] = network.default_image();
+    let sizes = NetworkConfig::new(network, network.default_width(), network.default_classes());
+    let mut config = StepConfig::new(sizes.with_auxiliary([h, w, channels]), BATCH_SIZE);
+    config.size = [h, w, channels].into();
+    config.update.fusion = fusion;
+    let tape = step::training(&config).tape;
+    let mut naive = BTreeSet::new();
+    for target in targets() {
+        let options = PlanOptions { target: Some(target), ..PlanOptions::default() };
+        let plan = Plan::new(&tape, options);
+        for (node, launch) in tape.nodes().iter().zip(&plan.launches) {
+            let paths = launch.dispatches.iter().map(|dispatch| dispatch.shader.path);
+            if node.op.name().starts_with("conv2d") {
+                let slow = paths.filter(|path| path.ends_with("naive"));
+                naive.extend(
+                    slow.map(|path| {
+                        format!("{}, {path}: {}", network.name(), tape.signature(node))
+                    }),
+                );
+            }
+        }
+    }
+    naive
+}
+
+#[test]
+fn no_convolution_of_a_network_has_a_naive_kernel() {
+    let mut all = BTreeSet::new();
+    for &network in NETWORKS.iter() {
+        for fusion in [Fusion::ALL, Fusion::NONE] {
+            all.extend(naive(network, fusion));
+        }
+    }
+    assert!(all.is_empty(), "{} convolutions: {all:#?}", all.len());
+}
