@@ -175,7 +175,7 @@ impl Shader {
     }
 }
 
-/// A range of elements of a flat buffer, which holds for example all parameters. It begins at a multiple of 256 bytes.
+/// A range of elements of a value or of scratch memory. It begins at a multiple of 256 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     /// The index of the first element.
@@ -191,12 +191,14 @@ pub enum Binding {
     Input(usize),
     /// The node's i-th output. For an output that aliases an input, bind only the output.
     Output(usize),
-    /// A part of the node's i-th input, which is a flat buffer.
+    /// A part of the node's i-th input, such as some members of a flat buffer, or some images.
     InputPart(usize, Span),
-    /// A part of the node's i-th output, which is a flat buffer.
+    /// A part of the node's i-th output.
     OutputPart(usize, Span),
     /// The launch's i-th scratch buffer.
     Scratch(usize),
+    /// A part of the launch's i-th scratch buffer.
+    ScratchPart(usize, Span),
     /// The uniform buffer of [`StepScalars`](crate::kernel::StepScalars).
     Step,
     /// A uniform buffer with this number. Launches that differ in the number share a pipeline; with a constant in the

@@ -71,6 +71,9 @@ impl Op for Conv2dDWeight {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && winograd::pays_on_gpu(&g, self.pool, target) {
+            return winograd::launch::d_weight(&g, self.pool, target);
+        }
         let n_weights = io.output(0).n_elements();
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         if self.pool.is_some() {

@@ -136,6 +136,9 @@ impl Op for Conv2dForward {
             Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,
         };
+        if self.winograd && winograd::pays_on_gpu(&g, self.pool, target) {
+            return then_mean_m2(winograd::launch::forward(&g, self.has_bias, target));
+        }
         let launch = Launch::default();
         if g.is_naive(target) || !self.has_rows_for_pool() || g.is_narrow() && self.pool.is_some() {
             return then_mean_m2(launch.then(self.naive(&g), &bindings, grid(n_made)));
