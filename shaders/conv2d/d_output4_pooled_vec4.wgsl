@@ -2,10 +2,8 @@
 // the pixel of a window's saved index, this gradient is d_y, the gradient of the pool's output. At the other pixels of
 // the window, it is 0.
 
-const INDEX_BINDING: u32 = 3u;
-
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<f32>>;
-@group(0) @binding(INDEX_BINDING) var<storage, read> index: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> index: array<vec4<u32>>;
 
 const LAST_SOURCE: u32 = (N * POOLED_H * POOLED_W - 1u) * CO;
 

@@ -1,32 +1,32 @@
 // The import `layout` of transformed tiles [PARTS, 16, CHANNELS, PART_ROWS]: the tiles of a channel are contiguous. The
 // products of the gradient of the weight sum over the tiles, and read four terms of a sum as one vector.
 //
-// Sixteen neighbouring invocations transform the same channels of sixteen tiles, so their stores are contiguous, and the
-// next invocations transform the next channels of the same tiles.
+// Sixteen neighbouring invocations transform the same channel of sixteen tiles, so their stores are contiguous. The next
+// invocations transform the next channel of the same tiles, so their reads stay in the cache.
 
 const CHANNELS: u32 = 4u;
-const VECTORS: u32 = (CHANNELS + 3u) / 4u;
 const TRANSFORMED_BINDING: u32 = 1u;
-// The number of neighbouring invocations with the same channels.
+// The number of neighbouring invocations with the same channel; src/ops/conv2d/winograd/launch.rs has the same number.
 const NEIGHBOURS: u32 = 16u;
 
 @group(0) @binding(TRANSFORMED_BINDING) var<storage, read_write> transformed: array<f32>;
 
-// Returns the row of the matrices that an invocation computes; `channel_of` returns the first of its four channels.
+// Returns the row of the matrices that an invocation computes; `channel_of` returns its channel.
 fn row_of(ix: u32) -> u32 {
-    return ix / (VECTORS * NEIGHBOURS) * NEIGHBOURS + ix % NEIGHBOURS;
+    return ix / (CHANNELS * NEIGHBOURS) * NEIGHBOURS + ix % NEIGHBOURS;
 }
 
 fn channel_of(ix: u32) -> u32 {
-    return ix / NEIGHBOURS % VECTORS * 4u;
+    return ix / NEIGHBOURS % CHANNELS;
 }
 
-// Stores four channels of a tile in the matrix of a position. Channels past the last are dropped.
-fn store(row: u32, channel: u32, position: u32, values: vec4<f32>) {
-    let matrix = row / PART_ROWS * 16u + position;
-    let ix = (matrix * CHANNELS + channel) * PART_ROWS + row % PART_ROWS;
+// Stores row i of a transformed tile, four positions (i, j), in the matrices of these positions.
+fn store_row(row: u32, channel: u32, i: u32, values: vec4<f32>) {
+    let size = CHANNELS * PART_ROWS;
+    let matrix = row / PART_ROWS * 16u + 4u * i;
+    let ix = matrix * size + channel * PART_ROWS + row % PART_ROWS;
     transformed[ix] = values.x;
-    if channel + 1u < CHANNELS { transformed[ix + PART_ROWS] = values.y; }
-    if channel + 2u < CHANNELS { transformed[ix + 2u * PART_ROWS] = values.z; }
-    if channel + 3u < CHANNELS { transformed[ix + 3u * PART_ROWS] = values.w; }
+    transformed[ix + size] = values.y;
+    transformed[ix + 2u * size] = values.z;
+    transformed[ix + 3u * size] = values.w;
 }

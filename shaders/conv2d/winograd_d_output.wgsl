@@ -6,28 +6,25 @@
 //        1 -1
 //        0 -1
 //
-// One invocation transforms four channels of one tile. src/ops/conv2d/winograd/launch.rs launches this kernel.
+// One invocation transforms one channel of one tile. src/ops/conv2d/winograd/launch.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry
-// #import d_output4
+// #import d_output
 // #import conv2d/winograd_tiles
 // #import conv2d/winograd_by_tiles
 
-// Returns four channels of a pixel, or zeros outside the plane.
-fn pixel_of(n: u32, y: u32, x: u32, channel: u32) -> vec4<f32> {
-    let exists = n != OUTSIDE && y < OH && x < OW;
-    let source = d_output_source(n, y, x);
-    let values = d_output4(vec2<u32>(select(OUTSIDE, source.x, exists), source.y), channel);
-    return select(vec4<f32>(), values, vec4<bool>(exists));
+// Returns a pixel, or 0 outside the plane.
+fn pixel_of(n: u32, y: u32, x: u32, channel: u32) -> f32 {
+    if n == OUTSIDE || y >= OH || x >= OW || channel >= CO {
+        return 0.0;
+    }
+    return d_output(n, y, x, channel);
 }
 
-// Stores row i of the transformed tile: the product of a row of A * tile and transpose(A).
-fn store_row(row: u32, channel: u32, i: u32, left: vec4<f32>, right: vec4<f32>) {
-    store(row, channel, 4u * i, left);
-    store(row, channel, 4u * i + 1u, left + right);
-    store(row, channel, 4u * i + 2u, left - right);
-    store(row, channel, 4u * i + 3u, -right);
+// Returns the product of a row (left, right) and transpose(A).
+fn times_a(row: vec2<f32>) -> vec4<f32> {
+    return vec4<f32>(row.x, row.x + row.y, row.x - row.y, -row.y);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -45,12 +42,16 @@ fn main(
     let tile = tile_at(row);
     let y = 2u * tile.y;
     let x = 2u * tile.z;
-    let top_left = pixel_of(tile.x, y, x, channel);
-    let top_right = pixel_of(tile.x, y, x + 1u, channel);
-    let bottom_left = pixel_of(tile.x, y + 1u, x, channel);
-    let bottom_right = pixel_of(tile.x, y + 1u, x + 1u, channel);
-    store_row(row, channel, 0u, top_left, top_right);
-    store_row(row, channel, 1u, top_left + bottom_left, top_right + bottom_right);
-    store_row(row, channel, 2u, top_left - bottom_left, top_right - bottom_right);
-    store_row(row, channel, 3u, -bottom_left, -bottom_right);
+    let top = vec2<f32>(
+        pixel_of(tile.x, y, x, channel),
+        pixel_of(tile.x, y, x + 1u, channel),
+    );
+    let bottom = vec2<f32>(
+        pixel_of(tile.x, y + 1u, x, channel),
+        pixel_of(tile.x, y + 1u, x + 1u, channel),
+    );
+    store_row(row, channel, 0u, times_a(top));
+    store_row(row, channel, 1u, times_a(top + bottom));
+    store_row(row, channel, 2u, times_a(top - bottom));
+    store_row(row, channel, 3u, times_a(-bottom));
 }

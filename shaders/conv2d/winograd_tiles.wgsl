@@ -5,6 +5,8 @@
 // there is a matrix with a row for each tile, [PARTS, 16, PART_ROWS, channels]. The gradient of the weight sums over the
 // tiles in parts, whose numbers of rows are multiples of four; the rows after the tiles are zeros.
 
+// #import conv2d/geometry
+
 const TILES_H: u32 = 1u;
 const TILES_W: u32 = 1u;
 const N_TILES: u32 = N * TILES_H * TILES_W;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{Parts, chunks, tiles_of};
 use crate::kernel::{Binding, Launch, Shader, Span, Target, grid};
-use crate::ops::conv2d::d_output::with_d_output4;
+use crate::ops::conv2d::d_output::{unpool_images, with_d_output};
 use crate::ops::conv2d::product::Product;
 use crate::ops::conv2d::{ConvGeometry, by_fours};
 
@@ -17,6 +17,8 @@ const KERNEL: Binding = Binding::Scratch(0);
 const SOURCE: Binding = Binding::Scratch(1);
 /// The scratch buffer of the products, `[16, tiles, channels]`; for `d_weight`, of the transformed tiles of `d_y`.
 const PRODUCTS: Binding = Binding::Scratch(2);
+/// The scratch buffer of the gradient of the output before a fused pool.
+const UNPOOLED: Binding = Binding::Scratch(3);
 /// The scratch buffer of the sums of `d_weight`.
 const SUMS: usize = 0;
 
@@ -35,10 +37,14 @@ fn padded(channels: usize) -> usize {
     channels.next_multiple_of(4)
 }
 
+/// The number of neighbouring invocations with the same channel in `shaders/conv2d/winograd_by_channels.wgsl`.
+const NEIGHBOURS: usize = 16;
+
 /// Adds the constants of `shaders/conv2d/winograd_tiles.wgsl` for tiles in one part.
 fn with_tiles(shader: Shader, [tiles_h, tiles_w]: [usize; 2], n_images: usize) -> Shader {
     let n_tiles = n_images * tiles_h * tiles_w;
     shader.constants(&[
+        ("N", n_images),
         ("TILES_H", tiles_h),
         ("TILES_W", tiles_w),
         ("PART_TILES", n_tiles),
@@ -46,12 +52,16 @@ fn with_tiles(shader: Shader, [tiles_h, tiles_w]: [usize; 2], n_images: usize) -
     ])
 }
 
-/// Returns the kernel that transforms tiles of x, without its import `layout`.
-fn source_of_x(g: &ConvGeometry) -> Shader {
-    let load_x = by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar");
-    g.shader("conv2d/winograd_source")
-        .import("operands", "conv2d/operands_forward")
-        .import("load_x", load_x)
+/// Returns the kernel that transforms tiles of a source, without its import `layout` and the sizes of the tiles.
+/// `plane` is `[H, W]` of the source.
+fn transform_source(plane: [usize; 2], channels: usize, padding: [usize; 2]) -> Shader {
+    Shader::new("conv2d/winograd_source").constants(&[
+        ("H", plane[0]),
+        ("W", plane[1]),
+        ("CI", channels),
+        ("PADDING_H", padding[0]),
+        ("PADDING_W", padding[1]),
+    ])
 }
 
 /// The tiles and channels of the forward pass or of the gradient of the input.
@@ -66,42 +76,48 @@ struct Correlation<'a> {
 
 impl Correlation<'_> {
     /// Returns the launch. `weight` is the binding of the weight, and `rotated` is true for the gradient of the input.
-    /// `source` returns the kernel that transforms the tiles of some images of the source, without its layout and tiles,
-    /// and its bindings, where the transformed tiles have the number `transformed`. `result` returns the kernel of the
-    /// inverse transform, and its bindings after the products.
+    /// `source` appends the kernel that transforms the tiles of some images of the source; `result` returns the kernel of
+    /// the inverse transform, without the sizes of the tiles, and its bindings after the products. `n_scratch` is the
+    /// number of elements for each image of an additional scratch buffer.
     fn launch(
         &self,
         (weight, rotated): (Binding, bool),
-        transformed: usize,
-        source: impl Fn(&ConvGeometry, &Range<usize>) -> (Shader, Vec<Binding>),
-        result: impl Fn(&ConvGeometry, &Range<usize>) -> (Shader, Vec<Binding>),
+        n_scratch: usize,
+        source: impl Fn(Launch, &Range<usize>, TransformSource<'_>) -> Launch,
+        result: impl Fn(&Range<usize>) -> (Shader, Vec<Binding>),
     ) -> Launch {
         let [from, to] = self.channels.map(padded);
         let [tiles_h, tiles_w] = self.tiles;
         let chunks: Vec<_> = chunks(self.g).collect();
-        let most = chunks.iter().map(Range::len).max().expect("a chunk") * tiles_h * tiles_w;
-        let transform = self.g.shader("conv2d/winograd_weight").constant("ROTATED", rotated);
+        let n_images = chunks.iter().map(Range::len).max().expect("a chunk");
+        let most = n_images * tiles_h * tiles_w;
+        let transform = Shader::new("conv2d/winograd_weight").constant("ROTATED", rotated);
+        let transform = transform.constants(&[("CI", self.g.ci), ("CO", self.g.co)]);
         let transform = transform.constants(&[("ROWS", from), ("COLUMNS", to)]);
         let mut launch = Launch::default()
             .with_scratch(16 * from * to)
             .with_scratch(16 * most * from)
-            .with_scratch(16 * most * to)
-            .then(transform, &[weight, KERNEL], grid(from * to));
+            .with_scratch(16 * most * to);
+        if n_scratch > 0 {
+            launch = launch.with_scratch(n_images * n_scratch);
+        }
+        launch = launch.then(transform, &[weight, KERNEL], grid(from * to));
         for images in chunks {
-            let g = of_images(self.g, &images);
-            let n_tiles = g.n * tiles_h * tiles_w;
-            let (shader, bindings) = source(&g, &images);
-            let shader = with_tiles(shader, self.tiles, g.n)
-                .import("layout", "conv2d/winograd_by_tiles")
-                .constants(&[("CHANNELS", from), ("TRANSFORMED_BINDING", transformed)]);
-            launch = launch.then(shader, &bindings, grid(n_tiles * from / 4));
+            let n_tiles = images.len() * tiles_h * tiles_w;
+            let transform = |launch: Launch, shader, from_buffer| {
+                let shader = with_tiles(shader, self.tiles, images.len())
+                    .import("layout", "conv2d/winograd_by_tiles")
+                    .constant("CHANNELS", from);
+                launch.then(shader, &[from_buffer, SOURCE], grid(n_tiles * from))
+            };
+            launch = source(launch, &images, &transform);
             let product = Product::winograd([n_tiles, to, from]);
             let (shader, workgroups) = product.winograd_shader(self.target, 1);
             launch = launch.then(shader, &[SOURCE, KERNEL, PRODUCTS], workgroups);
-            let (shader, bindings) = result(&g, &images);
+            let (shader, bindings) = result(&images);
             let bindings: Vec<_> = [PRODUCTS].into_iter().chain(bindings).collect();
             let store = by_fours(self.channels[1], "conv2d/store_vec4", "conv2d/store_scalar");
-            let shader = with_tiles(shader, self.tiles, g.n)
+            let shader = with_tiles(shader, self.tiles, images.len())
                 .import("store_result", store)
                 .constants(&[("OUT_CHANNELS", self.channels[1]), ("RESULT_BINDING", 1)]);
             launch = launch.then(shader, &bindings, grid(n_tiles * to / 4));
@@ -110,81 +126,68 @@ impl Correlation<'_> {
     }
 }
 
+/// Appends the kernel that [`transform_source`] returns, which reads a buffer.
+type TransformSource<'a> = &'a dyn Fn(Launch, Shader, Binding) -> Launch;
+
+/// Returns the inverse transform that stores the pixels of a result `[N, H, W, channels]` without a bias.
+fn store_pixels([h, w]: [usize; 2]) -> Shader {
+    Shader::new("conv2d/winograd_result")
+        .import("rows", "conv2d/rows_tiles")
+        .import("epilogue", "conv2d/epilogue_store")
+        .constants(&[("OUT_H", h), ("OUT_W", w)])
+}
+
 /// Returns the launch of the forward pass, with the bindings of a forward node, without mean and M2.
 pub fn forward(g: &ConvGeometry, has_bias: bool, target: &Target) -> Launch {
-    let has_pool = g.rows_per_pixel() > 1;
     let correlation = Correlation { g, target, tiles: tiles_of(g), channels: [g.ci, g.co] };
     let x_image = g.plane[0] * g.plane[1] * g.ci;
     let y_image = g.pooled[0] * g.pooled[1] * g.co;
-    let source = |g: &ConvGeometry, images: &Range<usize>| {
-        (source_of_x(g), vec![Binding::InputPart(0, span(images, x_image)), SOURCE])
+    let source = |launch, images: &Range<usize>, transform: TransformSource<'_>| {
+        let shader = transform_source(g.plane, g.ci, g.window.padding);
+        transform(launch, shader, Binding::InputPart(0, span(images, x_image)))
     };
-    let result = |g: &ConvGeometry, images: &Range<usize>| {
-        let shader = g.shader("conv2d/winograd_result");
-        let mut bindings = vec![Binding::OutputPart(0, span(images, y_image))];
-        if has_pool {
-            bindings.push(Binding::OutputPart(1, span(images, y_image)));
-            let shader = shader
+    let result = |images: &Range<usize>| {
+        let y = Binding::OutputPart(0, span(images, y_image));
+        if g.rows_per_pixel() > 1 {
+            let shader = Shader::new("conv2d/winograd_result")
                 .import("rows", "conv2d/rows_pooled")
                 .import("epilogue", "conv2d/epilogue_pool")
+                .constants(&[("POOLED_H", g.pooled[0]), ("POOLED_W", g.pooled[1])])
                 .constant("INDEX_BINDING", 2);
-            return (shader, bindings);
-        }
-        let shader = shader
-            .import("rows", "conv2d/rows_tiles")
-            .import("epilogue", "conv2d/epilogue_store")
-            .constants(&[("OUT_H", g.out[0]), ("OUT_W", g.out[1])]);
-        if has_bias {
-            bindings.push(Binding::Input(2));
-            (shader.import("bias", "conv2d/bias_some").constant("BIAS_BINDING", 2), bindings)
+            (shader, vec![y, Binding::OutputPart(1, span(images, y_image))])
+        } else if has_bias {
+            let shader = store_pixels(g.out).import("bias", "conv2d/bias_some");
+            let shader = shader.constants(&[("CO", g.co), ("BIAS_BINDING", 2)]);
+            (shader, vec![y, Binding::Input(2)])
         } else {
-            (shader.import("bias", "conv2d/bias_none"), bindings)
+            (store_pixels(g.out).import("bias", "conv2d/bias_none"), vec![y])
         }
     };
-    correlation.launch((Binding::Input(1), false), 1, source, result)
+    correlation.launch((Binding::Input(1), false), 0, source, result)
 }
 
 /// Returns the launch of the gradient of the input, with the bindings of its node.
-pub fn d_input(g: &ConvGeometry, pool: Option<[usize; 2]>, target: &Target) -> Launch {
+pub fn d_input(g: &ConvGeometry, target: &Target) -> Launch {
     let tiles = g.plane.map(|extent| extent.div_ceil(2));
     let correlation = Correlation { g, target, tiles, channels: [g.co, g.ci] };
     let x_image = g.plane[0] * g.plane[1] * g.ci;
     let y_image = g.pooled[0] * g.pooled[1] * g.co;
-    let source = |g: &ConvGeometry, images: &Range<usize>| {
-        let shader = g.shader("conv2d/winograd_source");
-        let shader = shader.import("operands", "conv2d/operands_d_input");
-        d_output(shader, g, pool, SOURCE, span(images, y_image))
+    let has_pool = g.rows_per_pixel() > 1;
+    let source = |launch, images: &Range<usize>, transform: TransformSource<'_>| {
+        let shader = transform_source(g.out, g.co, g.window.padding.map(|padding| 2 - padding));
+        let [d_y, index] = [1, 2].map(|ix| Binding::InputPart(ix, span(images, y_image)));
+        if !has_pool {
+            return transform(launch, shader, d_y);
+        }
+        let launch = unpool_images(&of_images(g, images), launch, [d_y, index, UNPOOLED]);
+        transform(launch, shader, UNPOOLED)
     };
-    let result = |g: &ConvGeometry, images: &Range<usize>| {
-        let shader = g
-            .shader("conv2d/winograd_result")
-            .import("rows", "conv2d/rows_tiles")
-            .import("epilogue", "conv2d/epilogue_store")
-            .import("bias", "conv2d/bias_none")
-            .constants(&[("OUT_H", g.plane[0]), ("OUT_W", g.plane[1])]);
+    let result = |images: &Range<usize>| {
+        let shader = store_pixels(g.plane).import("bias", "conv2d/bias_none");
         (shader, vec![Binding::OutputPart(0, span(images, x_image))])
     };
-    correlation.launch((Binding::Input(0), true), 0, source, result)
-}
-
-/// Adds to a kernel the import with which it reads the gradient of the output, and returns its bindings: the transformed
-/// tiles, the gradient, and with a pool the index.
-fn d_output(
-    shader: Shader,
-    g: &ConvGeometry,
-    pool: Option<[usize; 2]>,
-    transformed: Binding,
-    span: Span,
-) -> (Shader, Vec<Binding>) {
-    let shader = with_d_output4(shader, pool, g.co);
-    let bindings = vec![transformed, Binding::InputPart(1, span)];
-    match pool {
-        None => (shader, bindings),
-        Some(_) => {
-            let index = [Binding::InputPart(2, span)];
-            (shader.constant("INDEX_BINDING", 2), bindings.into_iter().chain(index).collect())
-        }
-    }
+    let n_unpooled = if has_pool { g.out[0] * g.out[1] * g.co } else { 0 };
+    correlation.launch((Binding::Input(0), true), n_unpooled, source, result)
 }
 
 /// Returns the launch of the gradient of the weight, with the bindings of its node.
@@ -213,23 +216,30 @@ pub fn d_weight(g: &ConvGeometry, pool: Option<[usize; 2]>, target: &Target) -> 
             ("PART_TILES", parts.images * tiles_h * tiles_w),
             ("PART_ROWS", parts.n_rows()),
         ];
-        let shader = source_of_x(&g)
+        let shader = transform_source(g.plane, g.ci, g.window.padding)
             .import("layout", "conv2d/winograd_by_channels")
             .constants(&tiles)
-            .constant("CHANNELS", g.ci);
+            .constants(&[("N", g.n), ("CHANNELS", g.ci)]);
         let bindings = [Binding::InputPart(0, span(&images, x_image)), SOURCE];
-        // Sixteen neighbouring invocations have the same channels.
-        let n_invocations = n_rows.next_multiple_of(16) * g.ci.div_ceil(4);
+        let n_invocations = n_rows.next_multiple_of(NEIGHBOURS) * g.ci;
         launch = launch.then(shader, &bindings, grid(n_invocations));
-        let shader = g.shader("conv2d/winograd_d_output").constants(&tiles);
+        let shader = with_d_output(g.shader("conv2d/winograd_d_output"), pool);
+        let shader = shader.constants(&tiles);
         let shader = shader.constants(&[("CHANNELS", co), ("TRANSFORMED_BINDING", 0)]);
-        let (shader, bindings) = d_output(shader, &g, pool, PRODUCTS, span(&images, y_image));
-        launch = launch.then(shader, &bindings, grid(n_rows * co / 4));
+        let [d_y, index] = [1, 2].map(|ix| Binding::InputPart(ix, span(&images, y_image)));
+        launch = match pool {
+            None => launch.then(shader, &[PRODUCTS, d_y], grid(n_rows * co)),
+            Some(_) => {
+                let shader = shader.constant("INDEX_BINDING", 2);
+                launch.then(shader, &[PRODUCTS, d_y, index], grid(n_rows * co))
+            }
+        };
         let product = Product::winograd([g.ci, co, parts.n_rows()]);
         let (shader, workgroups) = product.winograd_shader(target, n_parts);
         let sums = Binding::ScratchPart(SUMS, span(&(first..end), n_sums));
         launch = launch.then(shader, &[SOURCE, PRODUCTS, sums], workgroups);
     }
-    let shader = g.shader("conv2d/winograd_d_weight").constant("N_SPLITS", parts.count());
+    let shader = Shader::new("conv2d/winograd_d_weight").constant("N_SPLITS", parts.count());
+    let shader = shader.constants(&[("CI", g.ci), ("CO", g.co)]);
     launch.then(shader, &[Binding::Scratch(SUMS), Binding::Output(0)], grid(g.ci * g.co))
 }
