@@ -10,6 +10,7 @@
 
 // #import shared/linear_index
 // #import conv2d/geometry
+// #import trip_count
 
 const N_SPLITS: u32 = 1u;
 const COLUMNS: u32 = (CO + 3u) / 4u * 4u;
@@ -47,7 +48,8 @@ fn main(
     var r1 = vec4<f32>();
     var r2 = vec4<f32>();
     var r3 = vec4<f32>();
-    for (var split = 0u; split < N_SPLITS; split++) {
+    let n_splits = trip_count(N_SPLITS, n_workgroups);
+    for (var split = 0u; split < n_splits; split++) {
         let at = split * 16u * CI * COLUMNS + first;
         r0 += row_of(at, 0u);
         r1 += row_of(at, 1u);

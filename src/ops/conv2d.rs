@@ -332,6 +332,8 @@ fn cases() -> Vec<Case> {
         norm_case([3, 16, 16, 64], 130, same, true, false),
         norm_case([3, 16, 16, 64], 130, same, false, true),
         norm_case([3, 9, 11, 64], 129, same, false, false),
+        // Several parts of the sums of the gradient of the weight, and rows of zeros in each.
+        case([5, 17, 18, 64], 128, same, false, None),
     ]
     .into_iter()
     .chain(family_cases())

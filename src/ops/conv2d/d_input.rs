@@ -55,7 +55,7 @@ impl Op for Conv2dDInput {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        if self.winograd && winograd::pays_on_gpu(&g, self.pool, target) {
+        if self.winograd && winograd::pays_on_gpu(winograd::Of::Input, &g, self.pool, target) {
             return winograd::launch::d_input(&g, target);
         }
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];

@@ -71,7 +71,7 @@ impl Op for Conv2dDWeight {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        if self.winograd && winograd::pays_on_gpu(&g, self.pool, target) {
+        if self.winograd && winograd::pays_on_gpu(winograd::Of::Weight, &g, self.pool, target) {
             return winograd::launch::d_weight(&g, self.pool, target);
         }
         let n_weights = io.output(0).n_elements();

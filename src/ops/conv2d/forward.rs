@@ -136,7 +136,7 @@ impl Op for Conv2dForward {
             Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,
         };
-        if self.winograd && winograd::pays_on_gpu(&g, self.pool, target) {
+        if self.winograd && winograd::pays_on_gpu(winograd::Of::Output, &g, self.pool, target) {
             return then_mean_m2(winograd::launch::forward(&g, self.has_bias, target));
         }
         let launch = Launch::default();

@@ -88,7 +88,7 @@ impl Correlation<'_> {
     ) -> Launch {
         let [from, to] = self.channels.map(padded);
         let [tiles_h, tiles_w] = self.tiles;
-        let chunks: Vec<_> = chunks(self.g).collect();
+        let chunks: Vec<_> = chunks(self.g, self.target).collect();
         let n_images = chunks.iter().map(Range::len).max().expect("a chunk");
         let most = n_images * tiles_h * tiles_w;
         let transform = Shader::new("conv2d/winograd_weight").constant("ROTATED", rotated);
@@ -198,13 +198,14 @@ pub fn d_weight(g: &ConvGeometry, pool: Option<[usize; 2]>, target: &Target) -> 
     let x_image = g.plane[0] * g.plane[1] * g.ci;
     let y_image = g.pooled[0] * g.pooled[1] * g.co;
     let n_sums = 16 * g.ci * co;
-    let most = parts.in_chunk * parts.n_rows();
+    let in_chunk = parts.in_chunk(g, target);
+    let most = in_chunk * parts.n_rows();
     let mut launch = Launch::default()
         .with_scratch(parts.count() * n_sums)
         .with_scratch(16 * most * g.ci)
         .with_scratch(16 * most * co);
-    for first in (0..parts.count()).step_by(parts.in_chunk) {
-        let end = (first + parts.in_chunk).min(parts.count());
+    for first in (0..parts.count()).step_by(in_chunk) {
+        let end = (first + in_chunk).min(parts.count());
         let n_parts = end - first;
         let images = first * parts.images..(end * parts.images).min(g.n);
         let g = of_images(g, &images);
@@ -240,6 +241,7 @@ pub fn d_weight(g: &ConvGeometry, pool: Option<[usize; 2]>, target: &Target) -> 
         launch = launch.then(shader, &[SOURCE, PRODUCTS, sums], workgroups);
     }
     let shader = Shader::new("conv2d/winograd_d_weight").constant("N_SPLITS", parts.count());
+    let shader = shader.import("trip_count", target.trip_count());
     let shader = shader.constants(&[("CI", g.ci), ("CO", g.co)]);
     launch.then(shader, &[Binding::Scratch(SUMS), Binding::Output(0)], grid(g.ci * g.co))
 }
