@@ -116,10 +116,14 @@ fn aligned_images(g: &ConvGeometry) -> usize {
     64 >> x.trailing_zeros().min(y.trailing_zeros()).min(6)
 }
 
-/// Returns the largest number of images of a chunk whose transformed tiles have at most `bytes` bytes.
+/// Returns the number of images whose transformed tiles have at most `bytes` bytes, at least 1.
+fn images_of_bytes(g: &ConvGeometry, bytes: usize) -> usize {
+    (bytes / (64 * (g.ci + g.co) * tiles_of_image(g))).max(1)
+}
+
+/// Returns the number of images of a chunk, for chunks of at most `bytes` bytes.
 fn images_in_chunk(g: &ConvGeometry, bytes: usize) -> usize {
-    let each = 64 * (g.ci + g.co) * tiles_of_image(g);
-    let n_chunks = g.n.div_ceil((bytes / each).max(1));
+    let n_chunks = g.n.div_ceil(images_of_bytes(g, bytes));
     g.n.div_ceil(n_chunks).next_multiple_of(aligned_images(g)).min(g.n)
 }
 
@@ -179,7 +183,9 @@ impl Parts {
 
     /// Returns the number of parts that are computed together.
     fn in_chunk(&self, g: &ConvGeometry, target: &Target) -> usize {
-        (images_in_chunk(g, chunk_bytes(target)) / self.images).clamp(1, self.count())
+        let most = (images_of_bytes(g, chunk_bytes(target)) / self.images).max(1);
+        let n_chunks = self.count().div_ceil(most);
+        self.count().div_ceil(n_chunks)
     }
 }
 
@@ -221,6 +227,10 @@ mod tests {
         assert_eq!(parts(&same(512, 4, 512, 512)), (4, 128, 512));
         assert_eq!(parts(&same(5, 17, 64, 128)), (2, 3, 244), "three images have 243 tiles");
         assert_eq!(parts(&same(2, 5, 64, 128)), (1, 2, 20), "18 tiles");
+        let in_chunk = |g: &ConvGeometry| Parts::of(g).in_chunk(g, &Target::default());
+        assert_eq!(in_chunk(&same(16, 32, 64, 128)), 8, "two chunks");
+        assert_eq!(in_chunk(&same(5, 17, 64, 128)), 2);
+        assert_eq!(in_chunk(&same(512, 4, 512, 512)), 1);
     }
 
     #[test]
