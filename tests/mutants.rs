@@ -367,8 +367,7 @@ const MUTANTS: &[(In, Mutant)] = &[
 ];
 
 fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
-    let _ = (MUTANTS, augment::MUTANTS, conv2d::MUTANTS);
-    winograd::MUTANTS.iter()
+    MUTANTS.iter().chain(augment::MUTANTS).chain(conv2d::MUTANTS).chain(winograd::MUTANTS)
 }
 
 #[test]
