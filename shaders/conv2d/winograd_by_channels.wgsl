@@ -6,7 +6,7 @@
 
 const CHANNELS: u32 = 4u;
 const TRANSFORMED_BINDING: u32 = 1u;
-// The number of neighbouring invocations with the same channel; src/ops/conv2d/winograd/launch.rs has the same number.
+// The number of neighbouring invocations with the same channel; src/ops/conv2d/winograd_launch.rs has the same number.
 const NEIGHBOURS: u32 = 16u;
 
 @group(0) @binding(TRANSFORMED_BINDING) var<storage, read_write> transformed: array<f32>;

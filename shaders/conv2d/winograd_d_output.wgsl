@@ -6,7 +6,7 @@
 //        1 -1
 //        0 -1
 //
-// One invocation transforms one channel of one tile. src/ops/conv2d/winograd/launch.rs launches this kernel.
+// One invocation transforms one channel of one tile. src/ops/conv2d/winograd_launch.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry

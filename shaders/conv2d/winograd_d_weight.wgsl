@@ -6,7 +6,7 @@
 //                   0  1/2  1/2  1
 //
 // COLUMNS is CO, rounded up to a multiple of four. One invocation computes the nine weights of one pair of channels.
-// src/ops/conv2d/winograd/launch.rs launches this kernel.
+// src/ops/conv2d/winograd_launch.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry

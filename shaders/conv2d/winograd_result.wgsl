@@ -5,7 +5,7 @@
 //                   0  1 -1 -1
 //
 // CHANNELS is OUT_CHANNELS, rounded up to a multiple of four. The import `epilogue` stores the pixels of a tile, or their
-// maximum for a fused pool. One invocation computes four channels of one tile. src/ops/conv2d/winograd/launch.rs
+// maximum for a fused pool. One invocation computes four channels of one tile. src/ops/conv2d/winograd_launch.rs
 // launches this kernel.
 
 // #import shared/linear_index

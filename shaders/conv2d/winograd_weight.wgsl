@@ -8,7 +8,7 @@
 //
 // Forward, a row is an input channel and a column an output channel. For the gradient of the input, the two are
 // exchanged, and the kernel is rotated by 180 degrees. The numbers of rows and columns are rounded up to multiples of
-// four, with zeros. One invocation transforms one pair of channels. src/ops/conv2d/winograd/launch.rs launches this kernel.
+// four, with zeros. One invocation transforms one pair of channels. src/ops/conv2d/winograd_launch.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry

@@ -24,6 +24,7 @@ mod narrow;
 mod product;
 mod reference;
 pub mod winograd;
+mod winograd_launch;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;

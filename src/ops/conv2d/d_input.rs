@@ -3,7 +3,7 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
-use super::{Conv2d, ConvGeometry, winograd};
+use super::{Conv2d, ConvGeometry, winograd, winograd_launch};
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
@@ -56,7 +56,7 @@ impl Op for Conv2dDInput {
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         if self.winograd && winograd::pays_on_gpu(winograd::Of::Input, &g, self.pool, target) {
-            return winograd::launch::d_input(&g, target);
+            return winograd_launch::d_input(&g, target);
         }
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         if self.pool.is_some() {

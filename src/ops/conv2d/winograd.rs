@@ -1,9 +1,8 @@
 //! The choice of Winograd's algorithm F(2x2, 3x3) for a convolution with a 3x3 kernel and stride 1, and for its
 //! gradients.
 //!
-//! Derivation: `docs/ops/conv2d.md`. The CPU's kernels are in `reference/winograd/`, the launches of a GPU in `launch.rs`.
-
-pub(super) mod launch;
+//! Derivation: `docs/ops/conv2d.md`. The CPU's kernels are in `reference/winograd/`, the launches of a GPU in
+//! `winograd_launch.rs`.
 
 use std::ops::Range;
 
@@ -94,7 +93,7 @@ fn fits_memory(g: &ConvGeometry) -> bool {
 }
 
 /// Returns the rows and columns of tiles of an image of y. With a fused pool, a tile is a window of the pool.
-fn tiles_of(g: &ConvGeometry) -> [usize; 2] {
+pub(super) fn tiles_of(g: &ConvGeometry) -> [usize; 2] {
     match g.rows_per_pixel() {
         1 => g.out.map(|extent| extent.div_ceil(2)),
         _ => g.pooled,
@@ -134,7 +133,7 @@ fn chunk_bytes(target: &Target) -> usize {
 
 /// Returns the chunks of images that the forward pass and the gradient of the input compute one after another. All have
 /// the same number of images, except possibly the last.
-fn chunks(g: &ConvGeometry, target: &Target) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn chunks(g: &ConvGeometry, target: &Target) -> impl Iterator<Item = Range<usize>> {
     let (n, each) = (g.n, images_in_chunk(g, chunk_bytes(target)));
     (0..n).step_by(each).map(move |first| first..(first + each).min(n))
 }
@@ -149,9 +148,9 @@ const MAX_PARTIALS: usize = 1 << 24;
 /// The parts of the images, for the sums of the gradient of the weight over all tiles (split-K). Each part has sums of
 /// its own. The parts depend on the shape alone, so the order of the sums is the same on every adapter.
 #[derive(Clone, Copy, Debug)]
-struct Parts {
+pub(super) struct Parts {
     /// Number of images of a part; the last part may have fewer.
-    images: usize,
+    pub images: usize,
     /// Number of tiles of an image of y.
     tiles: usize,
     /// Number of images of all parts.
@@ -159,7 +158,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(g: &ConvGeometry) -> Self {
+    pub fn of(g: &ConvGeometry) -> Self {
         let [tiles_h, tiles_w] = tiles_of(g);
         let tiles = tiles_h * tiles_w;
         let n_tiles_of_sums = 16 * g.ci.div_ceil(128) * g.co.div_ceil(128);
@@ -172,17 +171,17 @@ impl Parts {
     }
 
     /// Returns the number of parts.
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.n.div_ceil(self.images)
     }
 
     /// Returns the number of rows of a part: one for each tile, and rows of zeros to a multiple of four.
-    fn n_rows(&self) -> usize {
+    pub fn n_rows(&self) -> usize {
         (self.images * self.tiles).next_multiple_of(4)
     }
 
     /// Returns the number of parts that are computed together.
-    fn in_chunk(&self, g: &ConvGeometry, target: &Target) -> usize {
+    pub fn in_chunk(&self, g: &ConvGeometry, target: &Target) -> usize {
         let most = (images_of_bytes(g, chunk_bytes(target)) / self.images).max(1);
         let n_chunks = self.count().div_ceil(most);
         self.count().div_ceil(n_chunks)

@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use super::{Parts, chunks, tiles_of};
+use super::d_output::{unpool_images, with_d_output};
+use super::product::Product;
+use super::winograd::{Parts, chunks, tiles_of};
+use super::{ConvGeometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, Span, Target, grid};
-use crate::ops::conv2d::d_output::{unpool_images, with_d_output};
-use crate::ops::conv2d::product::Product;
-use crate::ops::conv2d::{ConvGeometry, by_fours};
 
 /// The scratch buffer of the transformed kernel, `[16, Ci, Co]`.
 const KERNEL: Binding = Binding::Scratch(0);
