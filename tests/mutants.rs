@@ -11,6 +11,8 @@ mod common;
 mod conv2d;
 #[path = "common/variations.rs"]
 mod variations;
+#[path = "mutants/winograd.rs"]
+mod winograd;
 
 use std::collections::BTreeSet;
 
@@ -365,7 +367,7 @@ const MUTANTS: &[(In, Mutant)] = &[
 ];
 
 fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
-    MUTANTS.iter().chain(augment::MUTANTS).chain(conv2d::MUTANTS)
+    MUTANTS.iter().chain(augment::MUTANTS).chain(conv2d::MUTANTS).chain(winograd::MUTANTS)
 }
 
 #[test]

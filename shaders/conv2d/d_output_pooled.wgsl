@@ -2,8 +2,10 @@
 // d_y [N, POOLED_H, POOLED_W, CO], the gradient of the pool's output. At the other pixels, it is 0. The whole tensor is
 // never stored.
 
+const INDEX_BINDING: u32 = 3u;
+
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
-@group(0) @binding(3) var<storage, read> index: array<u32>;
+@group(0) @binding(INDEX_BINDING) var<storage, read> index: array<u32>;
 
 fn d_output(n: u32, oy: u32, ox: u32, co: u32) -> f32 {
     let py = oy / POOL_H;

@@ -5,7 +5,9 @@
 // #import shared/greater_or_nan
 // #import conv2d/mean_m2
 
-@group(0) @binding(3) var<storage, read_write> index: array<u32>;
+const INDEX_BINDING: u32 = 3u;
+
+@group(0) @binding(INDEX_BINDING) var<storage, read_write> index: array<u32>;
 
 fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel < OUT_CHANNELS { index[start + channel] = at.x; }

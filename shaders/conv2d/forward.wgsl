@@ -67,10 +67,10 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s7 = vec4<f32>();
     let split = workgroup.z % N_SPLITS;
     let in_channels = trip_count(IN_CHANNELS / GROUPS, n_workgroups);
-    // All rows of a workgroup are of one phase. The shuffles require loop bounds that are the same for all invocations, so
-    // these are computed from the first row of the workgroup.
-    let first = first_position(pixel_at(block * ROW_LANES * 8u));
-    let n = n_positions(first);
+    // The shuffles require loop bounds that are the same for all invocations, so these are computed from the first row of
+    // the workgroup. All rows of a workgroup are of one phase, or all phases have equally many positions.
+    let n = n_positions(first_position(pixel_at(block * ROW_LANES * 8u)));
+    let first = first_position(pixel_at(row));
     for (var i = first_kernel_row(split); i < min(first_kernel_row(split + 1u), n.x); i++) {
         let ky = first.x + i * POSITION_STEP_H;
         for (var j = 0u; j < n.y; j++) {

@@ -1,6 +1,8 @@
 // Stores the result four channels at a time, for OUT_CHANNELS a multiple of 4.
 
-@group(0) @binding(2) var<storage, read_write> result: array<vec4<f32>>;
+const RESULT_BINDING: u32 = 2u;
+
+@group(0) @binding(RESULT_BINDING) var<storage, read_write> result: array<vec4<f32>>;
 
 // Stores channels `channel` to `channel` + 3 of the pixel, or of the row of the weight's gradient, whose first channel
 // is result[start]. Channels past the last are dropped.

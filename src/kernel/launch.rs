@@ -40,7 +40,8 @@ pub struct Target {
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
     /// The largest number of bytes of a flat buffer that a dispatch may bind; None for whole buffers. A single member
-    /// that is larger is bound whole.
+    /// that is larger is bound whole. The transformed tiles of Winograd's algorithm have at most so many bytes, or those
+    /// of one image.
     pub max_segment: Option<u64>,
     /// The tile that was measured to be the fastest for the op's matrix product; None if [`Tile::by_rule`] chooses the
     /// tile.
@@ -175,7 +176,7 @@ impl Shader {
     }
 }
 
-/// A range of elements of a flat buffer, which holds for example all parameters. It begins at a multiple of 256 bytes.
+/// A range of elements of a value or of scratch memory. It begins at a multiple of 256 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     /// The index of the first element.
@@ -191,12 +192,14 @@ pub enum Binding {
     Input(usize),
     /// The node's i-th output. For an output that aliases an input, bind only the output.
     Output(usize),
-    /// A part of the node's i-th input, which is a flat buffer.
+    /// A part of the node's i-th input, such as some members of a flat buffer, or some images.
     InputPart(usize, Span),
-    /// A part of the node's i-th output, which is a flat buffer.
+    /// A part of the node's i-th output.
     OutputPart(usize, Span),
     /// The launch's i-th scratch buffer.
     Scratch(usize),
+    /// A part of the launch's i-th scratch buffer.
+    ScratchPart(usize, Span),
     /// The uniform buffer of [`StepScalars`](crate::kernel::StepScalars).
     Step,
     /// A uniform buffer with this number. Launches that differ in the number share a pipeline; with a constant in the

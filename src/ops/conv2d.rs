@@ -10,9 +10,9 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs` and `uneven.rs` choose
-//! the kernels on a GPU. The CPU references in
-//! `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs` and
+//! [`winograd`] choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders:
+//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 mod correlation;
 pub mod d_input;
@@ -26,6 +26,7 @@ mod product;
 mod reference;
 mod uneven;
 pub mod winograd;
+mod winograd_launch;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
@@ -330,6 +331,8 @@ fn cases() -> Vec<Case> {
         norm_case([3, 16, 16, 64], 130, same, true, false),
         norm_case([3, 16, 16, 64], 130, same, false, true),
         norm_case([3, 9, 11, 64], 129, same, false, false),
+        // Several parts of the sums of the gradient of the weight, and rows of zeros in each.
+        case([5, 17, 18, 64], 128, same, false, None),
     ]
     .into_iter()
     .chain(family_cases())

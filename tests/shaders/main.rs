@@ -52,7 +52,7 @@ fn fits(binding: Binding, space: AddressSpace) -> bool {
             access == StorageAccess::LOAD
         }
         (Binding::Output(_) | Binding::OutputPart(..), AddressSpace::Storage { .. }) => true,
-        (Binding::Scratch(_), AddressSpace::Storage { .. }) => true,
+        (Binding::Scratch(_) | Binding::ScratchPart(..), AddressSpace::Storage { .. }) => true,
         (Binding::Step | Binding::Number(_), AddressSpace::Uniform) => true,
         _ => false,
     }

@@ -263,17 +263,18 @@ fn resource<'a>(
 ) -> wgpu::BindingResource<'a> {
     let node = &tape.nodes()[planned.node_ix];
     let value = |id: ValueId| plan.placements[id.index()].expect("a value on a node has a place");
-    let part = |id, Span { start, end }| {
-        let whole = value(id);
+    let scratch = |ix: usize| plan.scratch[planned.node_ix][ix];
+    let part = |whole: Placement, Span { start, end }| {
         let (start, bytes) = (4 * start as u64, 4 * (end - start) as u64);
         Placement { offset: whole.offset + start, bytes, ..whole }
     };
     let placement = match *binding {
         Binding::Input(input) => value(node.inputs[input]),
         Binding::Output(output) => value(node.outputs[output]),
-        Binding::InputPart(input, span) => part(node.inputs[input], span),
-        Binding::OutputPart(output, span) => part(node.outputs[output], span),
-        Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
+        Binding::InputPart(input, span) => part(value(node.inputs[input]), span),
+        Binding::OutputPart(output, span) => part(value(node.outputs[output]), span),
+        Binding::Scratch(ix) => scratch(ix),
+        Binding::ScratchPart(ix, span) => part(scratch(ix), span),
         Binding::Step => return memory.step.as_entire_binding(),
         Binding::Number(number) => return numbers[&number].as_entire_binding(),
     };

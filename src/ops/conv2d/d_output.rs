@@ -18,18 +18,23 @@ pub(super) fn unpool(
     pool: Option<[usize; 2]>,
     launch: &mut Launch,
 ) -> Option<Binding> {
-    let size = pool?;
+    pool?;
     let n_unpooled = g.n_pixels() * g.co;
     if 4 * n_unpooled > MAX_UNPOOLED_BYTES {
         return None;
     }
     let unpooled = Binding::Scratch(launch.scratch.len());
     let bindings = [Binding::Input(1), Binding::Input(2), unpooled];
-    let n_windows = g.n * g.out[0].div_ceil(size[0]) * g.out[1].div_ceil(size[1]);
-    let shader = g.shader("conv2d/unpool");
     let launched = std::mem::take(launch).with_scratch(n_unpooled);
-    *launch = launched.then(shader, &bindings, grid(n_windows * g.co));
+    *launch = unpool_images(g, launched, bindings);
     Some(unpooled)
+}
+
+/// Appends the dispatch of [`unpool`], with the bindings of the pooled gradient, of the index and of the result.
+pub(super) fn unpool_images(g: &ConvGeometry, launch: Launch, bindings: [Binding; 3]) -> Launch {
+    let [window_h, window_w] = g.pool;
+    let n_windows = g.n * g.out[0].div_ceil(window_h) * g.out[1].div_ceil(window_w);
+    launch.then(g.shader("conv2d/unpool"), &bindings, grid(n_windows * g.co))
 }
 
 /// Adds to the shader the import with which a naive kernel reads the gradient of the output.

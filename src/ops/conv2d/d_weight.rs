@@ -4,7 +4,7 @@ use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{channel_lanes, max_sharing, square, with_lanes};
 use super::uneven::{self, Regrouped};
-use super::{Conv2d, ConvGeometry, by_fours, winograd};
+use super::{Conv2d, ConvGeometry, by_fours, winograd, winograd_launch};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
@@ -72,6 +72,9 @@ impl Op for Conv2dDWeight {
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        if self.winograd && winograd::pays_on_gpu(winograd::Of::Weight, &g, self.pool, target) {
+            return winograd_launch::d_weight(&g, self.pool, target);
+        }
         if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &self.bindings(), grid(io.output(0).n_elements()));

@@ -3,7 +3,9 @@
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
 use super::uneven::{self, Regrouped};
-use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd};
+use super::{
+    Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd, winograd_launch,
+};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
@@ -129,6 +131,9 @@ impl Op for Conv2dForward {
             }
             false => launch,
         };
+        if self.winograd && winograd::pays_on_gpu(winograd::Of::Output, &g, self.pool, target) {
+            return then_mean_m2(winograd_launch::forward(&g, self.has_bias, target));
+        }
         let is_narrow_with_pool = g.is_narrow() && self.pool.is_some();
         if g.is_naive(target) || !self.has_rows_for_pool() || is_narrow_with_pool {
             let n_made = io.output(0).n_elements();

@@ -22,6 +22,8 @@ pub(super) struct Product {
     pub columns: usize,
     /// Number of channels in each sum, at each position of the kernel: those of one group.
     pub depth: usize,
+    /// True if all phases have equally many terms. Then the invocations of a workgroup may have different phases.
+    pub equal_phases: bool,
 }
 
 /// The division of a product among invocations.
@@ -46,7 +48,7 @@ impl Product {
     pub fn forward(g: &ConvGeometry) -> Self {
         let rows = g.n_rows();
         let (columns, depth) = (g.co, g.ci_per_group());
-        Self { rows, phases: [1, rows], kernel_step: 1, columns, depth }
+        Self { rows, phases: [1, rows], kernel_step: 1, columns, depth, equal_phases: true }
     }
 
     /// Returns the product of the gradient of the input.
@@ -55,7 +57,15 @@ impl Product {
         let [step_h, step_w] = g.window.stride;
         let phases = [step_h * step_w, g.n * h.div_ceil(step_h) * w.div_ceil(step_w)];
         let (columns, depth) = (g.ci, g.co_per_group());
-        Self { rows: g.n * h * w, phases, kernel_step: step_h, columns, depth }
+        let (rows, equal_phases) = (g.n * h * w, false);
+        Self { rows, phases, kernel_step: step_h, columns, depth, equal_phases }
+    }
+
+    /// Returns the 16 products of Winograd's algorithm, each of `rows` rows and `columns` columns, with `depth` terms in
+    /// a sum of a split. The last two are multiples of four.
+    pub fn winograd([rows, columns, depth]: [usize; 3]) -> Self {
+        let phases = [16, rows];
+        Self { rows: 16 * rows, phases, kernel_step: 4, columns, depth, equal_phases: true }
     }
 
     /// Returns the number of splits: the largest number of kernel rows that have a term in one sum, if there are few
@@ -76,28 +86,57 @@ impl Product {
     /// Returns the shader for a target, and the number of workgroups along each axis. The caller adds the imports
     /// `operands`, `rows` and `epilogue`.
     pub fn shader(&self, g: &ConvGeometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
+        self.shader_with(|path| g.shader(path), max_sharing(g, self.columns), target, tiling)
+    }
+
+    /// Returns the same as [`Self::shader`] for the products of Winograd's algorithm with `n_splits` splits. The caller
+    /// adds no imports.
+    pub fn winograd_shader(&self, target: &Target, n_splits: usize) -> (Shader, [u32; 3]) {
+        let [_, rows] = self.phases;
+        let sizes = [("OUT_W", rows), ("OUT_CHANNELS", self.columns), ("IN_CHANNELS", self.depth)];
+        let tile = target.tile(self.rows, self.columns);
+        let tiling = Tiling { tile, n_splits, mean_m2: false };
+        let new = |path| Shader::new(path).constants(&sizes);
+        let (shader, workgroups) = self.shader_with(new, 8, target, tiling);
+        let shader = shader
+            .import("operands", "conv2d/operands_winograd")
+            .import("rows", "conv2d/rows_winograd")
+            .import("epilogue", "conv2d/epilogue_store")
+            .import("bias", "conv2d/bias_none");
+        (shader, workgroups)
+    }
+
+    fn shader_with(
+        &self,
+        new: impl Fn(&'static str) -> Shader,
+        max_sharing: usize,
+        target: &Target,
+        tiling: Tiling,
+    ) -> (Shader, [u32; 3]) {
         let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
         let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
-        let shader = g
-            .shader(path)
+        let shader = new(path)
             .import("weight", by_fours(self.columns, "conv2d/weight_vec4", "conv2d/weight_scalar"))
             .import(
                 "store_result",
                 by_fours(self.columns, "conv2d/store_vec4", "conv2d/store_scalar"),
             )
             .constant("N_SPLITS", n_splits);
-        let (shader, rows, columns) = match square {
+        // The rows of a workgroup, those that must be of one phase, and the columns.
+        let (shader, rows, rows_of_phase, columns) = match square {
             None => {
                 let most = channel_lanes(self.columns);
                 let [lanes, weight_lanes] = match tile {
-                    Tile::Subgroup => sharing_lanes(most.min(max_sharing(g, self.columns)), target),
+                    Tile::Subgroup => sharing_lanes(most.min(max_sharing), target),
                     _ => [most, 1],
                 };
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
                 let shader = shader.constant("WEIGHT_LANES", weight_lanes);
-                (with_lanes(shader, lanes, lanes, tile, target), 64 / lanes * 8, lanes * 4)
+                let rows = 64 / lanes * 8;
+                let rows_of_phase = if self.equal_phases { 8 * weight_lanes } else { rows };
+                (with_lanes(shader, lanes, lanes, tile, target), rows, rows_of_phase, lanes * 4)
             }
             Some((import, side)) => {
                 let finish = match (mean_m2, tile) {
@@ -105,15 +144,16 @@ impl Product {
                     (true, Tile::Square128) => "conv2d/finish_mean_m2_8x8",
                     (true, _) => "conv2d/finish_mean_m2_4x4",
                 };
-                (shader.import("tile", import).import("finish", finish), side, side)
+                (shader.import("tile", import).import("finish", finish), side, side, side)
             }
         };
         let [n_phases, n_pixels] = self.phases;
         let shader = match n_phases {
             1 => shader,
-            _ => shader.constant("ROWS_MULTIPLE", rows),
+            _ => shader.constant("ROWS_MULTIPLE", rows_of_phase),
         };
-        let [x, y, _] = grid_of_workgroups(n_phases * n_pixels.div_ceil(rows));
+        let n_rows = n_phases * n_pixels.next_multiple_of(rows_of_phase);
+        let [x, y, _] = grid_of_workgroups(n_rows.div_ceil(rows));
         (shader, [x, y, (self.columns.div_ceil(columns) * n_splits) as u32])
     }
 }
