@@ -7,7 +7,8 @@
 //                   0  1  0 -1
 //
 // The source [N, H, W, CI] is x, or for the gradient of the input the gradient of the output, whose sizes H, W and CI
-// then are. PADDING_H and PADDING_W are the rows of zeros above the source and the columns of zeros left of it. One invocation transforms one channel of one tile. The import `layout` defines the order of the invocations and of V.
+// then are. PADDING_H and PADDING_W are the rows of zeros above the source and the columns of zeros left of it. One
+// invocation transforms one channel of one tile. The import `layout` defines the order of the invocations and of V.
 // src/ops/conv2d/winograd_launch.rs launches this kernel.
 
 // #import shared/linear_index

@@ -188,7 +188,7 @@ fn report(
     if args.kernels != Some(Kernels::Naive) {
         say(
             args,
-            "    (groups of channels that are no multiple of 4, and fused pools other than 2x2, run the naive kernels)\n",
+            "    (fused pools other than 2x2, and fused pools after narrow or uneven groups, run the naive kernels)\n",
         )?;
     }
     if args.kernels == Some(Kernels::Tuned) {

@@ -41,7 +41,7 @@ pub struct Target {
     pub min_subgroup_size: usize,
     /// The largest number of bytes of a flat buffer that a dispatch may bind; None for whole buffers. A single member
     /// that is larger is bound whole. The transformed tiles of Winograd's algorithm have at most so many bytes, or those
-    /// of one image.
+    /// of the fewest images that begin at a multiple of 256 bytes.
     pub max_segment: Option<u64>,
     /// The tile that was measured to be the fastest for the op's matrix product; None if [`Tile::by_rule`] chooses the
     /// tile.

@@ -10,9 +10,9 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs` and
-//! [`winograd`] choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders:
-//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs` and `winograd.rs`
+//! choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
+//! Derivation: `docs/ops/conv2d.md`.
 
 mod correlation;
 pub mod d_input;
@@ -180,10 +180,14 @@ impl ConvGeometry {
     }
 
     /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
-    /// a fused pool.
+    /// a fused pool, or because their padded copies exceed [`uneven::MAX_PADDED_BYTES`].
     pub fn is_naive(&self, target: &Target) -> bool {
         let has_pool = self.rows_per_pixel() > 1;
-        target.kernels == Kernels::Naive || has_pool && self.with_padded_groups().is_some()
+        let needs_naive = |padded: Self| {
+            let n_x = padded.n * padded.plane[0] * padded.plane[1] * padded.ci;
+            has_pool || 4 * n_x.max(padded.n_pixels() * padded.co) > uneven::MAX_PADDED_BYTES
+        };
+        target.kernels == Kernels::Naive || self.with_padded_groups().is_some_and(needs_naive)
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.
@@ -377,6 +381,8 @@ fn family_cases() -> Vec<Case> {
         // Uneven groups, which are padded: of 5 and 6 channels, and of 25.
         case([2, 7, 5, 15], 18, grouped(3, 3, 2), true, None),
         norm_case([2, 9, 8, 50], 50, grouped(2, 3, 1), false, false),
+        // Groups of 50 channels are blocks of 32 and of 18 channels on the CPU device.
+        case([1, 6, 7, 100], 100, grouped(2, 3, 1), false, None),
     ]
 }
 

@@ -14,7 +14,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::launch::MAX_WORKGROUPS;
-use wgrad::kernel::{Binding, Shader, StepScalars};
+use wgrad::kernel::{Binding, Shader, Span, StepScalars};
 
 /// The number of bytes of workgroup memory that every WebGPU adapter supports.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
@@ -22,6 +22,7 @@ const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
 const MAX_INVOCATIONS: u32 = 256;
 /// The largest number of storage buffers of a dispatch that every WebGPU adapter supports.
 const MAX_STORAGE_BUFFERS: usize = 8;
+const MAX_UNIFORM_BUFFERS: usize = 12;
 
 fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
@@ -58,6 +59,11 @@ fn fits(binding: Binding, space: AddressSpace) -> bool {
     }
 }
 
+/// Returns true for a part that has elements and begins at a multiple of 256 bytes.
+fn begins_and_ends(span: Span) -> bool {
+    span.start.is_multiple_of(64) && span.start < span.end
+}
+
 fn writes(space: AddressSpace) -> bool {
     matches!(space, AddressSpace::Storage { access } if access.contains(StorageAccess::STORE))
 }
@@ -90,6 +96,17 @@ fn every_variant_validates_and_fits_its_bindings() {
             }
             let n_storage = given.iter().filter(|binding| !binding.is_uniform()).count();
             assert!(n_storage <= MAX_STORAGE_BUFFERS, "{by}: {n_storage} storage buffers");
+            let n_uniform = given.len() - n_storage;
+            assert!(n_uniform <= MAX_UNIFORM_BUFFERS, "{by}: {n_uniform} uniform buffers");
+            for binding in given {
+                if let Binding::InputPart(_, span) | Binding::OutputPart(_, span) = *binding {
+                    assert!(begins_and_ends(span), "{by}: {binding:?}");
+                }
+                if let Binding::ScratchPart(ix, span) = *binding {
+                    let n = launch.scratch[ix] as usize / 4;
+                    assert!(begins_and_ends(span) && span.end <= n, "{by}: {binding:?} of {n}");
+                }
+            }
             assert!(
                 dispatch.workgroups.iter().all(|&n| (1..=MAX_WORKGROUPS as u32).contains(&n)),
                 "{by}: a grid of {:?} workgroups",

@@ -120,3 +120,34 @@ pub(super) fn state_buffer(plan: &Plan, value: ValueId) -> Option<StateBuffer> {
 fn n_threads() -> usize {
     rayon::current_num_threads()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transform_is_computed_once_until_its_buffer_is_written() {
+        let mut kept = KeptTransform {
+            values: vec![0.0; 2],
+            n: 2,
+            buffer: StateBuffer::Parameters,
+            version: None,
+        };
+        let mut versions = StateVersions::default();
+        let mut n_computed = 0;
+        for (written, expected) in [
+            (None, 1),
+            (None, 1),
+            (Some(StateBuffer::Gradients), 1),
+            (Some(StateBuffer::Parameters), 2),
+            (None, 2),
+        ] {
+            written.into_iter().for_each(|buffer| versions.count_write(buffer));
+            let values = kept.lend(&versions).get(2, |values: &mut [f32]| {
+                n_computed += 1;
+                values.fill(n_computed as f32);
+            });
+            assert_eq!(values, [expected as f32; 2], "{written:?} is written");
+        }
+    }
+}

@@ -42,6 +42,7 @@ pub fn permute_group<S: Simd, const G: usize>(
     Some(bytemuck::cast(cast::<_, f32x8>(spread)))
 }
 
+/// Returns None: only the instruction sets of x86-64 are supported.
 #[inline(always)]
 #[cfg(not(target_arch = "x86_64"))]
 pub fn permute_group<S: Simd, const G: usize>(_: S, _: S::f32s, _: usize) -> Option<S::f32s> {

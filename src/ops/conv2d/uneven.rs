@@ -7,6 +7,9 @@
 use super::ConvGeometry;
 use crate::kernel::{Binding, Launch, Shader, grid};
 
+/// Largest padded copy, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
+pub(super) const MAX_PADDED_BYTES: usize = 128 << 20;
+
 /// A tensor `[outer, rows, groups, columns]`, whose rows and columns are padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Regrouped {

@@ -38,7 +38,7 @@ pub(super) fn pays_on_cpu(g: &ConvGeometry, pool: Option<[usize; 2]>) -> bool {
     pool.is_none_or(|pool| pool == [2, 2]) && g.n_pixels() >= MIN_PIXELS
 }
 
-/// The nodes of a convolution.
+/// The node of a convolution: the forward pass, or the gradient of the input or of the weight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Of {
     Output,
@@ -54,8 +54,8 @@ const MIN_PIXELS_HARDWARE: usize = 4096;
 const MIN_BALANCE_HARDWARE: usize = 256;
 /// Largest size of a scratch buffer, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
 const MAX_BYTES: usize = 128 << 20;
-/// Largest size of the transformed tiles of a chunk of images, of the source and of the result, in bytes. One image is
-/// always allowed.
+/// Largest size of the transformed tiles of a chunk of images, of the source and of the result, in bytes. The fewest images
+/// that begin at a multiple of 256 bytes are always allowed, one for most shapes.
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Returns true if the algorithm takes less time on a GPU than the kernels that compute a node by its definition. The
@@ -87,7 +87,8 @@ fn fits_memory(g: &ConvGeometry) -> bool {
     let [ci, co] = [g.ci, g.co].map(|channels| channels.next_multiple_of(4));
     let parts = Parts::of(g);
     let n_images = images_in_chunk(g, CHUNK_BYTES).max(parts.images);
-    let of_tiles = n_images * tiles_of_image(g) * ci.max(co);
+    let n_rows = (n_images * tiles_of_image(g)).next_multiple_of(4);
+    let of_tiles = n_rows * ci.max(co);
     let of_sums = parts.count() * ci * co;
     64 * of_tiles.max(of_sums) <= MAX_BYTES
 }
@@ -244,6 +245,16 @@ mod tests {
             assert!(!pays(node, same(512, 8, 256, 512), &hardware));
             assert!(!pays(node, same(64, 4, 512, 512), &hardware), "too few pixels");
             assert!(!pays(node, same(1, 512, 64, 128), &software), "too large for a binding");
+            let with_zero_rows = ConvGeometry {
+                plane: [470, 194],
+                out: [470, 194],
+                pooled: [470, 194],
+                ..same(1, 470, 92, 92)
+            };
+            assert!(
+                !pays(node, with_zero_rows, &software),
+                "too large with a part's rows of zeros"
+            );
             assert!(!pays(node, same(16, 8, 64, 128), &naive));
             assert_eq!(pays(node, same(512, 4, 512, 512), &hardware), node != Of::Weight);
         }

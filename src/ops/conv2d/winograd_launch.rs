@@ -91,9 +91,9 @@ impl Correlation<'_> {
         let chunks: Vec<_> = chunks(self.g, self.target).collect();
         let n_images = chunks.iter().map(Range::len).max().expect("a chunk");
         let most = n_images * tiles_h * tiles_w;
-        let transform = Shader::new("conv2d/winograd_weight").constant("ROTATED", rotated);
-        let transform = transform.constants(&[("CI", self.g.ci), ("CO", self.g.co)]);
-        let transform = transform.constants(&[("ROWS", from), ("COLUMNS", to)]);
+        let of_weight = Shader::new("conv2d/winograd_weight")
+            .constant("ROTATED", rotated)
+            .constants(&[("CI", self.g.ci), ("CO", self.g.co), ("ROWS", from), ("COLUMNS", to)]);
         let mut launch = Launch::default()
             .with_scratch(16 * from * to)
             .with_scratch(16 * most * from)
@@ -101,7 +101,7 @@ impl Correlation<'_> {
         if n_scratch > 0 {
             launch = launch.with_scratch(n_images * n_scratch);
         }
-        launch = launch.then(transform, &[weight, KERNEL], grid(from * to));
+        launch = launch.then(of_weight, &[weight, KERNEL], grid(from * to));
         for images in chunks {
             let n_tiles = images.len() * tiles_h * tiles_w;
             let transform = |launch: Launch, shader, from_buffer| {

@@ -8,12 +8,12 @@
 //! ```text
 //! narrow   1, 2, 4 or 8 channels a group, as many in as out. A lane needs each member of its group. So a vector of the
 //!          source is permuted, once for each member: then lane l has member i of the group of output channel l.
-//! wide     16 output channels a group or more. All lanes multiply the same element of x. The last vector of a group may
-//!          have lanes without a channel, as with 25 channels a group.
+//! wide     groups whose channels fill at least three quarters of the lanes of their vectors, such as 16 or 25 channels. All
+//!          lanes multiply the same element of x.
 //! ```
 //!
-//! Rows of the source are packed with their padding, a block of channels at a time, and stay in the cache for all rows
-//! of the kernel.
+//! Rows of the source are packed with their padding, all blocks of narrow groups together or one wide block at a time, and
+//! stay in the cache for all rows of the kernel.
 
 mod correlate;
 mod source;

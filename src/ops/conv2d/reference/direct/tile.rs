@@ -15,6 +15,7 @@ use crate::kernel::cpu::simd::vectors_of_lanes;
 /// Number of pixels of a tile. The planes of ImageNet's networks have multiples of 7 columns and those of CIFAR's have
 /// multiples of 8, and tiles of 8 pixels cover both to at least seven eighths.
 pub const PIXELS: usize = 8;
+
 /// A row of the result.
 pub struct Row<'a, T> {
     /// The packed source.
@@ -63,69 +64,23 @@ impl<T: Real, const G: usize, const TAPS: usize, const STRIDE: usize> WithSimd
                         &weight[weight_start + member * weight_plane..][..TAPS * LANES]
                     };
                     // The permutations need constant members, and compilers do not unroll a loop of this length.
-                    sums =
-                        add_terms::<T, S, G, TAPS, STRIDE>(simd, x, of_member(0), vector, 0, sums);
+                    macro_rules! add_members {
+                        ($($member:literal)*) => {$(
+                            let weight = of_member($member);
+                            sums = add_terms::<T, S, G, TAPS, STRIDE>(
+                                simd, x, weight, vector, $member, sums,
+                            );
+                        )*};
+                    }
+                    add_members!(0);
                     if G > 1 {
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(1),
-                            vector,
-                            1,
-                            sums,
-                        );
+                        add_members!(1);
                     }
                     if G > 2 {
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(2),
-                            vector,
-                            2,
-                            sums,
-                        );
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(3),
-                            vector,
-                            3,
-                            sums,
-                        );
+                        add_members!(2 3);
                     }
                     if G > 4 {
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(4),
-                            vector,
-                            4,
-                            sums,
-                        );
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(5),
-                            vector,
-                            5,
-                            sums,
-                        );
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(6),
-                            vector,
-                            6,
-                            sums,
-                        );
-                        sums = add_terms::<T, S, G, TAPS, STRIDE>(
-                            simd,
-                            x,
-                            of_member(7),
-                            vector,
-                            7,
-                            sums,
-                        );
+                        add_members!(4 5 6 7);
                     }
                 }
                 // An index that is not constant would keep the sums out of the registers.
