@@ -118,8 +118,7 @@ const LR: f64 = 0.001 / 4.0;
 /// WGRAD_DATA=FOLDER cargo test --release --test cifar_members -- --ignored --nocapture photographs
 /// ```
 ///
-/// Mean losses of the first five and the last five steps, seeds 1 and 2, CPU, 2026-11-29, of two networks that are hard to start:
-/// `preact164` 2.328 to 2.230 and 2.267 to 2.191; `attention56-cifar` 2.253 to 1.988 and 2.300 to 2.023.
+/// `docs/networks.md` has the results.
 #[test]
 #[ignore = "takes an hour; reads CIFAR-10 from the folder in $WGRAD_DATA"]
 fn each_network_for_cifar_learns_from_photographs() {
