@@ -7,12 +7,14 @@
 #[path = "common/mpirun.rs"]
 mod mpirun;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
-use mpirun::{IN_TIME, launcher, started_by, text};
+use mpirun::{IN_TIME, is_mpich, launcher, started_by, starter, text};
 use wgrad::distributed::{Ranks, World};
 
 /// Variable with the case that `rank` runs: a word, and the rank that fails.
@@ -32,7 +34,15 @@ struct Ended {
 
 /// Returns the command that starts `n` ranks of a case.
 fn command(launcher: &str, n: usize, case: &str, mark: &Path) -> Command {
-    let mut command = started_by(launcher, n, &env::current_exe().expect("this program"));
+    run_case(started_by(launcher, n, &this_program()), case, mark)
+}
+
+fn this_program() -> PathBuf {
+    env::current_exe().expect("this program")
+}
+
+/// Completes a command that starts this program as the ranks of a case.
+fn run_case(mut command: Command, case: &str, mark: &Path) -> Command {
     command.args(["rank", "--exact", "--ignored", "--nocapture"]);
     command.env(CASE, case).env(MARK, mark);
     command
@@ -40,9 +50,14 @@ fn command(launcher: &str, n: usize, case: &str, mark: &Path) -> Command {
 
 /// Runs `n` ranks of a case until all have ended.
 fn ranks(n: usize, case: &str) -> Ended {
+    ended(started_by(&launcher(), n, &this_program()), case)
+}
+
+/// Runs the ranks that a command starts, until all have ended.
+fn ended(command: Command, case: &str) -> Ended {
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("mark");
-    let output = command(&launcher(), n, case, &mark).output().expect("a launcher");
+    let output = run_case(command, case, &mark).output().expect("a launcher");
     let failed = fs::metadata(&mark).and_then(|mark| mark.modified()).ok();
     let after_failure = failed.map(|time| time.elapsed().unwrap_or_default());
     Ended { after_failure, text: text(&output), output }
@@ -69,6 +84,9 @@ fn rank() {
     let mut world = World::begin().unwrap_or_else(|error| panic!("{error}"));
     let fails = failing.parse() == Ok(world.rank());
     world.set_timeout(Duration::from_secs(if case == "hang" { 2 } else { 30 }));
+    if case == "hang-stopped" {
+        world.stops_with(&Arc::new(AtomicBool::new(true)));
+    }
     if case == "operations" {
         operations(&world);
         println!("rank {} of {}: well", world.rank(), world.size());
@@ -170,7 +188,7 @@ fn fail(world: World, case: &str) {
             Command::new("kill").args(["-9", &process::id().to_string()]).status().expect("kill");
             thread::sleep(Duration::from_secs(60));
         }
-        "hang" => thread::sleep(Duration::from_secs(60)),
+        "hang" | "hang-stopped" => thread::sleep(Duration::from_secs(60)),
         "finish" => world.finish(),
         "check" => world.check(&[("version", "1".to_string()), ("data", "xyz".to_string())]),
         "order" => world.check(&[]),
@@ -214,11 +232,38 @@ fn the_end_of_one_process_ends_all() {
     fails("kill", "");
 }
 
+/// Some launchers do not end the others: `srun` only sends them a signal to stop.
+#[test]
+fn ranks_of_a_machine_see_that_one_was_killed() {
+    let mut command = starter(&launcher());
+    if is_mpich() {
+        command.arg("-disable-auto-cleanup");
+    } else {
+        command.env("OMPI_MCA_orte_enable_recovery", "1");
+    }
+    command.args(["-n", "3"]).arg(this_program());
+    let ended = ended(command, "kill 1");
+    let text = &ended.text;
+    assert!(
+        text.contains("rank 0: rank 1: its process has ended, killed or without memory"),
+        "{text}"
+    );
+    assert!(
+        ended.after_failure.is_some_and(|after| after < IN_TIME),
+        "{:?}\n{text}",
+        ended.after_failure
+    );
+}
+
 #[test]
 fn a_rank_that_hangs_is_named() {
     let ended = fails("hang", "rank 1: no answer for 2 s in an exchange (operation 21)");
     assert!(ended.text.contains("look at this rank, or raise --rank-timeout"), "{}", ended.text);
     assert!(ended.after_failure >= Some(Duration::from_secs(2)));
+    fails(
+        "hang-stopped",
+        "rank 1: no answer for 3 s in an exchange (operation 21) after a signal to stop",
+    );
 }
 
 #[test]

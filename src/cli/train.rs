@@ -87,6 +87,7 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
         terminal::check()?;
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
+    world.stops_with(&stop);
     let is_first = world.is_first();
     let prepared = ranks::in_turns(world, || match &args.resume {
         Some(path) => {

@@ -1,6 +1,7 @@
 //! The beginning of an operation between ranks, and its times and bytes.
 
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Seconds and bytes of operations between ranks.
@@ -30,16 +31,29 @@ pub(super) enum Kind {
 }
 
 /// The beginning of an operation, in which every rank takes part.
-pub(super) struct Meeting {
+pub(super) struct Meeting<'a> {
     pub kind: Kind,
     /// Number of the operation, counted from 0 by each rank.
     pub number: u64,
     /// Time after which a missing rank ends the run.
-    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only mpi.rs waits"))]
     pub timeout: Duration,
+    /// The same time once this rank has a signal to stop.
+    pub timeout_of_stopped: Duration,
+    /// True once this rank has a signal to stop.
+    pub is_stopped: Option<&'a AtomicBool>,
 }
 
-impl Meeting {
+impl Meeting<'_> {
+    /// Returns the time after which a missing rank ends the run now, and the circumstance that shortens it as text.
+    #[cfg_attr(not(any(feature = "mpi", test)), expect(dead_code, reason = "only mpi.rs waits"))]
+    pub fn limit(&self) -> (Duration, &'static str) {
+        let is_stopped = self.is_stopped.is_some_and(|stopped| stopped.load(Ordering::Relaxed));
+        match is_stopped && self.timeout_of_stopped < self.timeout {
+            true => (self.timeout_of_stopped, " after a signal to stop"),
+            false => (self.timeout, ""),
+        }
+    }
+
     /// Returns the name of the operation.
     pub fn name(&self) -> String {
         name(self.kind as u64, self.number)
@@ -65,6 +79,23 @@ pub(super) fn fingerprint(lengths: impl Iterator<Item = usize>) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_to_stop_shortens_a_wait() {
+        let stopped = AtomicBool::new(false);
+        let [long, short] = [600, 3].map(Duration::from_secs);
+        let meeting = Meeting {
+            kind: Kind::Exchange,
+            number: 0,
+            timeout: long,
+            timeout_of_stopped: short,
+            is_stopped: Some(&stopped),
+        };
+        assert_eq!(meeting.limit(), (long, ""));
+        stopped.store(true, Ordering::Relaxed);
+        assert_eq!(meeting.limit(), (short, " after a signal to stop"));
+        assert_eq!(Meeting { timeout_of_stopped: Duration::MAX, ..meeting }.limit(), (long, ""));
+    }
 
     #[test]
     fn fingerprints_depend_on_the_order_of_lengths() {

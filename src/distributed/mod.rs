@@ -9,6 +9,7 @@
 //! | `world.rs` | [`World`]: all ranks of a run, and the operations between them |
 //! | `launcher.rs` | [`Launcher`]: the program that started the ranks, read from the environment |
 //! | `place.rs` | the machine of a rank and the cores that the rank may use |
+//! | `neighbours.rs` | the processes of the other ranks of a machine: a rank that is killed ends the others |
 //! | `meeting.rs` | the beginning of an operation, in which every rank takes part; [`Traffic`] |
 //! | `items.rs` | the comparison of values that must be equal on all ranks |
 //! | `failure.rs` | the end of all ranks after a failure of one |
@@ -41,6 +42,8 @@ mod mpi;
 #[cfg(all(feature = "runs", not(feature = "mpi")))]
 #[path = "no_mpi.rs"]
 mod mpi;
+#[cfg(feature = "runs")]
+mod neighbours;
 #[cfg(feature = "runs")]
 mod place;
 #[cfg(feature = "runs")]

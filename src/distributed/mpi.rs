@@ -11,6 +11,7 @@ use ferrompi::{Communicator, Mpi, MpiDatatype, Request, ThreadLevel};
 use super::error::FAILED;
 use super::items::ranks_text;
 use super::meeting::Meeting;
+use super::neighbours::Neighbours;
 use super::{Launcher, WorldError, failure};
 
 /// Tag of the first messages of an operation.
@@ -28,9 +29,17 @@ const SPIN_TO_MOVE: Duration = Duration::from_secs(1);
 /// The shortest and the longest sleep between two tests.
 const SLEEPS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
+/// The time between two looks at the processes of other ranks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The time that a rank whose process has ended may be missing. Meanwhile its last messages arrive, and a launcher that has
+/// seen its end ends the others.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
 /// The connection to other ranks.
 pub(super) struct Engine {
     world: Communicator,
+    neighbours: Neighbours,
     /// Its drop finalizes MPI.
     _mpi: Mpi,
 }
@@ -42,7 +51,12 @@ impl Engine {
             .map_err(|error| WorldError::Mpi(error.to_string()))?;
         let world = mpi.world();
         failure::arm(mpi.world());
-        Ok(Self { world, _mpi: mpi })
+        Ok(Self { world, neighbours: Neighbours::default(), _mpi: mpi })
+    }
+
+    /// Makes the end of one of these processes end all ranks, while this one waits for it.
+    pub(super) fn watch(&mut self, neighbours: Neighbours) {
+        self.neighbours = neighbours;
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -68,7 +82,7 @@ impl Engine {
     /// Sends words to each other rank, and returns the words of each rank for this one. Own words are 0.
     pub(super) fn meet(
         &self,
-        meeting: &Meeting,
+        meeting: &Meeting<'_>,
         words: impl Fn(usize) -> [u64; 4],
     ) -> Vec<[u64; 4]> {
         let own: Vec<_> = (0..self.size()).map(words).collect();
@@ -86,7 +100,7 @@ impl Engine {
     /// Sends and receives slices, after all ranks have begun the operation.
     pub(super) fn transfer<T: MpiDatatype>(
         &self,
-        meeting: &Meeting,
+        meeting: &Meeting<'_>,
         sends: &[(usize, &[T])],
         receives: &mut [(usize, &mut [T])],
     ) {
@@ -95,7 +109,7 @@ impl Engine {
 
     fn run<T: MpiDatatype>(
         &self,
-        meeting: &Meeting,
+        meeting: &Meeting<'_>,
         tag: i32,
         spin: Duration,
         sends: &[(usize, &[T])],
@@ -119,8 +133,14 @@ impl Engine {
     }
 
     /// Tests requests until all are complete. Ends all ranks if one is not complete in time.
-    fn complete(&self, meeting: &Meeting, spin: Duration, mut pending: Vec<(usize, Request<'_>)>) {
+    fn complete(
+        &self,
+        meeting: &Meeting<'_>,
+        spin: Duration,
+        mut pending: Vec<(usize, Request<'_>)>,
+    ) {
         let begun = Instant::now();
+        let (mut next_look, mut ended_at) = (LOOK, None);
         loop {
             pending.retain_mut(|(_, request)| match request.test() {
                 Ok(status) => status.is_none(),
@@ -130,18 +150,35 @@ impl Engine {
                 return;
             }
             let passed = begun.elapsed();
-            if passed > meeting.timeout {
-                let mut missing: Vec<_> = pending.iter().map(|(rank, _)| *rank).collect();
-                missing.sort_unstable();
-                missing.dedup();
-                let error = format!(
-                    "{}: no answer for {:.0} s in {}; look at {}, or raise --rank-timeout",
-                    ranks_text(&missing),
-                    passed.as_secs_f64(),
-                    meeting.name(),
-                    if missing.len() == 1 { "this rank" } else { "these ranks" },
-                );
+            let (limit, circumstance) = meeting.limit();
+            if passed > limit {
+                let missing = missing(&pending);
+                let these = if missing.len() == 1 { "this rank" } else { "these ranks" };
+                let advice = match circumstance {
+                    "" => format!("; look at {these}, or raise --rank-timeout"),
+                    circumstance => circumstance.to_string(),
+                };
+                let (ranks, seconds) = (ranks_text(&missing), passed.as_secs_f64());
+                let name = meeting.name();
+                let error = format!("{ranks}: no answer for {seconds:.0} s in {name}{advice}");
                 self.fail(&error, FAILED);
+            }
+            if passed > next_look {
+                next_look = passed + LOOK;
+                let ended = self.neighbours.ended(&missing(&pending));
+                let is_late =
+                    !ended.is_empty() && passed - *ended_at.get_or_insert(passed) > LAST_WORDS;
+                if is_late {
+                    let (have, process) = match ended.len() {
+                        1 => ("has ended", "its process"),
+                        _ => ("have ended", "their processes"),
+                    };
+                    let error = format!(
+                        "{}: {process} {have}, killed or without memory",
+                        ranks_text(&ended)
+                    );
+                    self.fail(&error, FAILED);
+                }
             }
             match passed.checked_sub(spin) {
                 None => thread::yield_now(),
@@ -150,7 +187,7 @@ impl Engine {
         }
     }
 
-    fn fail_in(&self, meeting: &Meeting, error: ferrompi::Error) -> ! {
+    fn fail_in(&self, meeting: &Meeting<'_>, error: ferrompi::Error) -> ! {
         self.fail(&format!("{}: {error}", meeting.name()), FAILED)
     }
 
@@ -167,6 +204,14 @@ impl Engine {
         failure::disarm();
         drop(self);
     }
+}
+
+/// Returns the ranks of requests, in order.
+fn missing(pending: &[(usize, Request<'_>)]) -> Vec<usize> {
+    let mut ranks: Vec<_> = pending.iter().map(|(rank, _)| *rank).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    ranks
 }
 
 impl Drop for Engine {

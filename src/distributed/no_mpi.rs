@@ -1,6 +1,7 @@
 //! Takes the place of `mpi.rs` in a program without MPI.
 
 use super::meeting::Meeting;
+use super::neighbours::Neighbours;
 use super::{Launcher, WorldError};
 
 /// The connection to other ranks. A program without MPI has none.
@@ -27,13 +28,17 @@ impl Engine {
         match *self {}
     }
 
-    pub(super) fn meet(&self, _: &Meeting, _: impl Fn(usize) -> [u64; 4]) -> Vec<[u64; 4]> {
+    pub(super) fn watch(&mut self, _: Neighbours) {
+        match *self {}
+    }
+
+    pub(super) fn meet(&self, _: &Meeting<'_>, _: impl Fn(usize) -> [u64; 4]) -> Vec<[u64; 4]> {
         match *self {}
     }
 
     pub(super) fn transfer<T>(
         &self,
-        _: &Meeting,
+        _: &Meeting<'_>,
         _: &[(usize, &[T])],
         _: &mut [(usize, &mut [T])],
     ) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use super::items::ranks_text;
+use super::neighbours::Process;
 
 /// The place where a rank runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(super) struct Place {
     /// Numbers of the cores that the rank may use. Linux has them; elsewhere the set is empty, and the rank may use all. A
     /// container may limit `n_cores` below the size of the set.
     cores: BTreeSet<usize>,
+    /// The process, for the other ranks of the machine. None where they cannot watch it.
+    pub process: Option<Process>,
 }
 
 impl Place {
@@ -33,7 +36,8 @@ impl Place {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let cores = numbers(cores.unwrap_or_default());
-        Self { machine, n_machine_cores: n_machine_cores.max(n_cores), n_cores, cores }
+        let n_machine_cores = n_machine_cores.max(n_cores);
+        Self { machine, n_machine_cores, n_cores, cores, process: Process::own() }
     }
 }
 
@@ -90,7 +94,8 @@ mod tests {
     use super::*;
 
     fn place(machine: &str, n_machine_cores: usize, n_cores: usize, cores: &str) -> Place {
-        Place { machine: machine.into(), n_machine_cores, n_cores, cores: numbers(cores) }
+        let (machine, cores) = (machine.into(), numbers(cores));
+        Place { machine, n_machine_cores, n_cores, cores, process: None }
     }
 
     #[test]

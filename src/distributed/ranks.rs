@@ -21,6 +21,11 @@ pub trait Ranks {
         self.all_gather(&[]);
     }
 
+    /// Waits until the first rank has written its files. Unlike in [`Ranks::barrier`], a rank that hangs ends all.
+    fn wait_for_files(&self) {
+        self.all_gather(&[]);
+    }
+
     /// Returns the number of every rank, in the order of ranks. The cheapest operation.
     fn all_numbers(&self, number: u64) -> Vec<u64> {
         let all = self.all_gather(&number.to_le_bytes());

@@ -1,6 +1,8 @@
 //! All ranks of a run.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use super::error::{AFTER_THE_FIRST, FAILED};
 use super::items::{self, Items};
 use super::meeting::{self, Kind, Meeting, fingerprint};
 use super::mpi::Engine;
+use super::neighbours::Neighbours;
 use super::place::{self, Place};
 use super::{Launcher, Ranks, Traffic, WorldError};
 
@@ -16,6 +19,12 @@ pub const RANK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The limit of a wait for long work of one rank.
 const NO_LIMIT: Duration = Duration::MAX;
+
+/// The shortest limit of a wait after a signal to stop.
+const TIMEOUT_OF_STOPPED: Duration = Duration::from_secs(3);
+
+/// Number of kinds of operations.
+const N_KINDS: usize = Kind::Finish as usize + 1;
 
 /// All ranks of a run, as one rank sees them. The owner of the connection to the others: if it is dropped before
 /// [`World::finish`], all ranks end. Panics and the end of the process have the same effect.
@@ -29,7 +38,10 @@ pub struct World {
     rank: usize,
     places: Vec<Place>,
     timeout: Duration,
+    is_stopped: OnceCell<Arc<AtomicBool>>,
     begun: Instant,
+    /// The begin of the latest operation of each kind.
+    latest: Cell<[Option<Instant>; N_KINDS]>,
     n_operations: Cell<u64>,
     traffic: Cell<Traffic>,
 }
@@ -71,6 +83,10 @@ impl World {
             places.iter().map(|place| serde_json::from_slice(place)).collect();
         world.places = decoded
             .unwrap_or_else(|error| world.fail(&format!("places of ranks: {error}"), FAILED));
+        let neighbours = Neighbours::of(rank, &world.places);
+        if let Some(engine) = &mut world.engine {
+            engine.watch(neighbours);
+        }
         Ok(world)
     }
 
@@ -82,7 +98,9 @@ impl World {
             rank: 0,
             places: vec![Place::of_this_process("this machine".to_string())],
             timeout: RANK_TIMEOUT,
+            is_stopped: OnceCell::new(),
             begun: Instant::now(),
+            latest: Cell::default(),
             n_operations: Cell::default(),
             traffic: Cell::default(),
         }
@@ -91,6 +109,14 @@ impl World {
     /// Sets the time after which a rank that does not answer ends the run.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+    }
+
+    /// Shortens the waits of this rank from the moment at which the flag is true, since another rank may be dead: SLURM sends
+    /// the others a signal to stop when one of a job is killed, and kills them after half a minute. A rank that is missing
+    /// in an exchange, or in a gather of numbers, then ends all after 3 seconds, or after twice the time between two such
+    /// operations if that is longer. The first call counts.
+    pub fn stops_with(&self, is_stopped: &Arc<AtomicBool>) {
+        self.is_stopped.get_or_init(|| Arc::clone(is_stopped));
     }
 
     /// Number of this rank, from 0.
@@ -269,7 +295,7 @@ impl World {
         engine: &Engine,
         kind: Kind,
         words: impl Fn(usize) -> [u64; 2],
-    ) -> (Meeting, Vec<[u64; 2]>, Traffic) {
+    ) -> (Meeting<'_>, Vec<[u64; 2]>, Traffic) {
         self.meet_within(engine, kind, self.timeout, words)
     }
 
@@ -279,10 +305,12 @@ impl World {
         kind: Kind,
         timeout: Duration,
         words: impl Fn(usize) -> [u64; 2],
-    ) -> (Meeting, Vec<[u64; 2]>, Traffic) {
+    ) -> (Meeting<'_>, Vec<[u64; 2]>, Traffic) {
         let begun = Instant::now();
         let number = self.n_operations.replace(self.n_operations.get() + 1);
-        let meeting = Meeting { kind, number, timeout };
+        let timeout_of_stopped = self.timeout_of_stopped(kind, begun);
+        let is_stopped = self.is_stopped.get().map(Arc::as_ref);
+        let meeting = Meeting { kind, number, timeout, timeout_of_stopped, is_stopped };
         let own = [kind as u64, number];
         let theirs = engine.meet(&meeting, |rank| {
             let [first, second] = words(rank);
@@ -301,6 +329,21 @@ impl World {
         let theirs = theirs.iter().map(|words| [words[2], words[3]]).collect();
         let wait_seconds = begun.elapsed().as_secs_f64();
         (meeting, theirs, Traffic { wait_seconds, ..Traffic::default() })
+    }
+
+    /// Returns the limit of a wait after a signal to stop, for an operation that begins now. All ranks have as much to
+    /// compute between two operations of a kind. There is no such limit where one rank may be writing files, and before
+    /// the first interval.
+    fn timeout_of_stopped(&self, kind: Kind, now: Instant) -> Duration {
+        let mut latest = self.latest.get();
+        let before = latest[kind as usize].replace(now);
+        self.latest.set(latest);
+        match (kind, before) {
+            (Kind::Exchange | Kind::Numbers, Some(before)) => {
+                TIMEOUT_OF_STOPPED.max(2 * now.duration_since(before))
+            }
+            _ => NO_LIMIT,
+        }
     }
 
     fn add(&self, traffic: Traffic) {

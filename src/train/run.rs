@@ -209,8 +209,14 @@ impl Run<'_> {
             self.console.epoch(&epoch);
             self.display.epoch(&epoch);
             self.end_epoch(epoch)?;
+            self.wait_for_files();
         }
         Ok(())
+    }
+
+    /// Waits until the first rank has written its files, so that no other wait lasts longer than a step.
+    fn wait_for_files(&self) {
+        self.job.ranks.iter().for_each(|ranks| ranks.wait_for_files());
     }
 
     /// Trains on the remaining batches of the epoch. Another thread fills each shard while the shard before it runs.
@@ -287,6 +293,7 @@ impl Run<'_> {
         if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
             self.epoch_watch.stop();
             self.write_checkpoint(is_asked_for)?;
+            self.wait_for_files();
             self.epoch_watch.start();
         }
         Ok(())
