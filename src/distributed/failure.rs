@@ -34,7 +34,7 @@ static IS_OPEN: AtomicBool = AtomicBool::new(false);
 static WORLD: OnceLock<Communicator> = OnceLock::new();
 
 /// Makes every end of this process before [`disarm`] end all ranks: a panic of any thread, or a call of `exit`. If a
-/// signal kills the process, the launcher ends the other ranks.
+/// signal kills the process, the launcher or a rank beside it ends the others.
 ///
 /// Panics that are caught also end all ranks, unless a hook that is installed later suppresses them.
 pub(super) fn arm(world: Communicator) {
