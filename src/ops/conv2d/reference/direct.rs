@@ -133,3 +133,34 @@ impl Blocks {
         start..end.min(start + self.size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::Conv2d;
+
+    /// Returns which of the three nodes of a convolution are direct: the output, the gradients of x and of the weight.
+    fn direct(plane: usize, ci: usize, co: usize, conv: Conv2d) -> [bool; 3] {
+        let [kernel_h, kernel_w] = conv.window.size;
+        let weight = [kernel_h, kernel_w, ci / conv.groups, co];
+        let g = ConvGeometry::new(&conv, None, &[2, plane, plane, ci], &weight);
+        let correlations =
+            [Direct::forward(&g), Direct::d_input(&g)].map(|direct| direct.is_some());
+        [correlations[0], correlations[1], DirectWeight::new(&g).is_some()]
+    }
+
+    #[test]
+    fn the_shape_chooses_the_algorithm() {
+        let same = Conv2d::square(3, 1, 1);
+        let grouped = |groups| Conv2d { groups, ..same };
+        assert_eq!(direct(32, 16, 16, same), [true; 3]);
+        assert_eq!(direct(32, 16, 32, Conv2d::square(3, 2, 1)), [true; 3]);
+        assert_eq!(direct(8, 64, 96, same), [true, false, true], "96 channels of d_y");
+        assert_eq!(direct(4, 64, 64, same), [false, false, true], "rows of 4 pixels");
+        assert_eq!(direct(2, 16, 16, same), [false; 3], "rows of 2 pixels");
+        assert_eq!(direct(32, 64, 64, Conv2d::square(1, 1, 0)), [false; 3], "1x1");
+        assert_eq!(direct(32, 16, 16, Conv2d::square(3, 3, 1)), [false; 3], "stride 3");
+        assert_eq!(direct(4, 128, 128, grouped(2)), [true; 3]);
+        assert_eq!(direct(8, 40, 40, grouped(2)), [false; 3], "groups of 20 channels");
+    }
+}
