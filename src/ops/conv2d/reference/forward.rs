@@ -52,7 +52,8 @@ impl Reference for Conv2dForward {
         let (index, mean_m2) = rest.split_at_mut(usize::from(self.pool.is_some()));
         let (y, mean_m2) = (y.real(), mean_m2.first_mut().map(SliceMut::real));
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        let algorithm = match Direct::forward(&g) {
+        let direct = Direct::forward(&g);
+        let algorithm = match &direct {
             None => Algorithm::Products(weight),
             Some(direct) => Algorithm::Direct(direct, direct.pack_weight(weight, shared)),
         };
@@ -68,7 +69,7 @@ impl Reference for Conv2dForward {
 
 /// The algorithm of the forward pass, and its weight.
 enum Algorithm<'a, T> {
-    Direct(Direct, &'a [T]),
+    Direct(&'a Direct, &'a [T]),
     Products(&'a [T]),
 }
 

@@ -209,10 +209,7 @@ fn wide<T: Real, S: Simd, const V: usize, const P: usize>(
             if n_inside == P && (vector + V) * width <= n_channels {
                 for pixel in 0..P {
                     let y = &mut y[pixel * y_step + vector * width..][..V * width];
-                    let y = T::vectors_mut::<S>(y);
-                    for v in 0..V {
-                        y[v] = sums[pixel][v];
-                    }
+                    T::vectors_mut::<S>(y).copy_from_slice(&sums[pixel]);
                 }
                 continue;
             }

@@ -88,10 +88,10 @@ impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRID
             let mut n_sums = MEMBERS;
             while n_sums > G {
                 n_sums /= 2;
-                for member in 0..n_sums {
-                    for tap in 0..TAPS {
-                        let sum = sums[member + n_sums][tap];
-                        sums[member][tap] = T::mul_add(simd, one, sum, sums[member][tap]);
+                let (kept, added) = sums.split_at_mut(n_sums);
+                for (kept, added) in kept.iter_mut().zip(added) {
+                    for (kept, &mut added) in kept.iter_mut().zip(added) {
+                        *kept = T::mul_add(simd, one, added, *kept);
                     }
                 }
             }
