@@ -340,7 +340,50 @@ fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .chain(family_cases())
+    .chain(dense_cases())
     .collect()
+}
+
+/// Returns cases in one group that the CPU device computes directly, and their neighbours, which it computes by matrix
+/// products: those of more than 64 channels, and of rows that tiles do not fit.
+fn dense_cases() -> Vec<Case> {
+    let same = Conv2d::square(3, 1, 1);
+    let strided = Conv2d::square(3, 2, 1);
+    let line = Window { size: [1, 7], stride: [1, 1], padding: [0, 3] };
+    vec![
+        // Planes that tiles of 16, 14, 8 and 7 pixels cover, for blocks of one, two and three vectors of channels. The
+        // last block has channels for all lanes or not.
+        case([1, 4, 32, 16], 16, same, false, None),
+        case([2, 3, 14, 13], 16, same, true, None),
+        case([1, 5, 24, 11], 9, same, false, None),
+        case([2, 7, 7, 16], 32, same, false, None),
+        case([2, 3, 8, 30], 29, same, false, None),
+        case([1, 6, 21, 48], 48, same, false, None),
+        case([2, 9, 15, 40], 41, same, true, None),
+        case([2, 8, 4, 64], 64, same, false, None),
+        case([1, 5, 4, 33], 12, same, false, None),
+        case([2, 9, 13, 24], 20, strided, true, None),
+        case([2, 16, 16, 16], 32, strided, false, None),
+        case([1, 9, 14, 32], 64, Conv2d::square(5, 2, 2), false, None),
+        norm_case([4, 8, 16, 20], 40, same, true, false),
+        norm_case([3, 7, 13, 16], 24, strided, false, false),
+        // Fused pools, whose windows cover all pixels or not.
+        case([3, 8, 14, 16], 24, same, false, Some(2)),
+        case([2, 9, 15, 20], 32, strided, false, Some(2)),
+        case([1, 7, 15, 33], 48, same, false, Some(3)),
+        norm_case([4, 16, 16, 16], 32, same, false, true),
+        // Matrix products where the direct convolution would have tiles without use, or its gradient of the weight too few
+        // pixels.
+        case([2, 9, 17, 40], 41, same, true, None),
+        case([1, 5, 2, 33], 80, same, false, None),
+        // Matrix products, with a stride, a pool, and mean and M2.
+        case([1, 5, 6, 68], 68, same, true, None),
+        case([2, 7, 6, 68], 72, strided, false, None),
+        case([2, 7, 9, 68], 68, same, false, Some(2)),
+        norm_case([3, 9, 8, 68], 68, same, false, false),
+        norm_case([5, 8, 16, 68], 68, same, false, true),
+        case([1, 6, 9, 68], 70, Conv2d { window: line, groups: 1 }, false, None),
+    ]
 }
 
 /// Returns cases with the groups, strides and kernels of the networks, on small and uneven planes.

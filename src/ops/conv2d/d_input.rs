@@ -1,6 +1,6 @@
 //! The gradient of a convolution's input.
 
-use super::d_output::{unpool, with_d_output, with_d_output4};
+use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
 use super::uneven::{self, Regrouped};
@@ -61,7 +61,7 @@ impl Op for Conv2dDInput {
         }
         if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
-            return Launch::one(shader, &self.bindings(), grid(io.output(0).n_elements()));
+            return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
         if let Some(padded) = g.with_padded_groups() {
             let d_y = Regrouped::pixels(&g, g.n_pixels(), g.co_per_group());
@@ -74,16 +74,9 @@ impl Op for Conv2dDInput {
 }
 
 impl Conv2dDInput {
-    /// Returns the buffers that every kernel binds, in the order of the bindings.
-    fn bindings(&self) -> Vec<Binding> {
-        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        bindings.extend(self.pool.map(|_| Binding::Input(2)));
-        bindings
-    }
-
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
-        let mut bindings = self.bindings();
+        let mut bindings = bindings(self.pool);
         let n_weights = g.window.area() * g.ci_per_group() * g.co;
         let n_made = g.n * g.plane[0] * g.plane[1] * g.ci;
         let product = Product::d_input(g);

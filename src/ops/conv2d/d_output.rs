@@ -1,5 +1,5 @@
-//! The shader imports with which the backward kernels read the gradient of the output: directly, or through the index
-//! of a fused max pool.
+//! The bindings of the backward kernels, and the shader imports with which they read the gradient of the output:
+//! directly, or through the index of a fused max pool.
 
 use super::{ConvGeometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
@@ -9,6 +9,13 @@ use crate::kernel::{Binding, Launch, Shader, grid};
 /// A register tile uses each number only a few times, so reads through the index would cost more than the
 /// multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
+
+/// Returns the buffers that every kernel of a gradient binds, in the order of the bindings.
+pub(super) fn bindings(pool: Option<[usize; 2]>) -> Vec<Binding> {
+    let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+    bindings.extend(pool.map(|_| Binding::Input(2)));
+    bindings
+}
 
 /// Appends the dispatch that unpools the gradient: it writes each number of the pooled gradient (input 1) to the pixel
 /// of the maximum (index, input 2) in a scratch buffer, and zeros to the other pixels. Returns the scratch buffer;

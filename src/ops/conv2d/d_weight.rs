@@ -1,6 +1,6 @@
 //! The gradient of a convolution's weight.
 
-use super::d_output::{unpool, with_d_output, with_d_output4};
+use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{channel_lanes, max_sharing, square, with_lanes};
 use super::uneven::{self, Regrouped};
@@ -77,7 +77,7 @@ impl Op for Conv2dDWeight {
         }
         if g.is_naive(target) {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
-            return Launch::one(shader, &self.bindings(), grid(io.output(0).n_elements()));
+            return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
         if let Some(padded) = g.with_padded_groups() {
             let x = Regrouped::pixels(&g, g.n * g.plane[0] * g.plane[1], g.ci_per_group());
@@ -90,16 +90,9 @@ impl Op for Conv2dDWeight {
 }
 
 impl Conv2dDWeight {
-    /// Returns the buffers that every kernel binds, in the order of the bindings.
-    fn bindings(&self) -> Vec<Binding> {
-        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        bindings.extend(self.pool.map(|_| Binding::Input(2)));
-        bindings
-    }
-
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
-        let mut bindings = self.bindings();
+        let mut bindings = bindings(self.pool);
         let n_weights = g.window.area() * g.ci_per_group() * g.co;
         // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group. Their number is
         // rounded up to a multiple of 4.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::direct::Direct;
+use super::direct::{Direct, Source};
 use super::pooled::{unpool, unpooled_elements};
 use super::product::multiply;
 use super::winograd;
@@ -44,7 +44,7 @@ impl Reference for Conv2dDInput {
         let d_x = args.outputs[0].real();
         let Scratch { shared, threads, .. } = args.scratch;
         if let Some(direct) = Direct::d_input(&g) {
-            let packed = direct.pack_weight(weight, shared);
+            let (packed, d_y) = (direct.pack_weight(weight, shared), Source::d_y(&g, d_y, index));
             let rows = direct.task_rows(1).expect("tasks of any number of rows");
             return for_each_chunk(d_x, rows * direct.row_elements(), &|task, d_x| {
                 threads.with(|scratch| direct.rows(d_y, packed, task * rows, d_x, scratch));

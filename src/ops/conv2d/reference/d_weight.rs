@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::direct::DirectWeight;
+use super::direct::{DirectWeight, Source};
 use super::pooled::{unpool, unpooled_elements};
 use super::winograd;
 use crate::kernel::Real;
@@ -96,6 +96,7 @@ impl Reference for Conv2dDWeight {
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_weight = args.outputs[0].real();
         if let Some(direct) = DirectWeight::new(&g) {
+            let (x, d_y) = (Source::x(&g, x), Source::d_y(&g, d_y, index));
             return direct.run(x, d_y, d_weight, args.scratch);
         }
         let Scratch { shared, threads, .. } = args.scratch;

@@ -1,19 +1,19 @@
 //! The direct convolution: sums in registers, without a matrix of patches. It computes grouped and depthwise
-//! convolutions, and convolutions of few input channels.
+//! convolutions, and convolutions of few channels.
 //!
-//! A group of few channels makes matrix products too small: with 4 channels a group, the `gemm` crates reach a tenth of
-//! their peak, and each group has its own patches. Here a block of [`LANES`] output channels is a vector, across the
-//! borders of groups:
+//! Few channels make matrix products too small: with 16 channels, the `gemm` crates reach a quarter of their peak, with 4
+//! channels a group a tenth, and each group has its own patches. Here a block of one to three vectors of [`LANES`] output
+//! channels is computed for some pixels at a time:
 //!
 //! ```text
-//! narrow   1, 2, 4 or 8 channels a group, as many in as out. A lane needs each member of its group. So a vector of the
-//!          source is permuted, once for each member: then lane l has member i of the group of output channel l.
-//! wide     groups whose channels fill at least three quarters of the lanes of their vectors, such as 16 or 25 channels. All
-//!          lanes multiply the same element of x.
+//! narrow   several groups of 1, 2, 4 or 8 channels, as many in as out. A block is a vector, across the borders of groups.
+//!          A lane needs each member of its group. So a vector of the source is permuted, once for each member: then lane l
+//!          has member i of the group of output channel l.
+//! wide     one group of at most 64 channels, or several groups whose channels fill at least three quarters of the lanes of
+//!          their vectors, such as 16 or 25 channels. All lanes of a block multiply the same element of x.
 //! ```
 //!
-//! Rows of the source are packed with their padding, all blocks of narrow groups together or one wide block at a time, and
-//! stay in the cache for all rows of the kernel.
+//! Rows of the source are packed with their padding, some blocks together, and stay in the cache for all rows of the kernel.
 
 mod correlate;
 mod source;
@@ -22,20 +22,24 @@ mod weight;
 mod weight_tile;
 
 pub(super) use correlate::Direct;
+pub(super) use source::Source;
 pub(super) use weight::DirectWeight;
 
 use std::ops::Range;
 
+use tile::PIXELS;
+
 use crate::kernel::cpu::lanes::LANES;
+use crate::ops::conv2d::ConvGeometry;
 
 /// Largest number of rows of a kernel.
 const MAX_ROWS: usize = 8;
 /// Largest number of runs of a sum.
 const MAX_RUNS: usize = 64;
-/// Largest number of channels of a wide group. The packed weight of a block then has 288 KiB of f32 with a 3x3 kernel,
-/// and stays in a core's own cache.
+/// Largest number of channels of the source in a wide group. The packed weight of a block then has at most 108 KiB of f32
+/// with a 3x3 kernel, and stays in a core's own cache.
 const MAX_WIDE: usize = 64;
-/// Largest number of input channels of a convolution in one group.
+/// Largest number of channels of the source for a 1x1 kernel in one group, and for rows of any length.
 const FEW_CHANNELS: usize = 4;
 
 /// The division of the channels of a result into blocks.
@@ -54,22 +58,47 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// Returns the division; None if the direct convolution does not compute such groups.
-    fn new(groups: usize, from: usize, to: usize) -> Option<Self> {
-        let is_narrow = from == to && [1, 2, 4, 8].contains(&from);
-        let is_few = if groups == 1 { from <= FEW_CHANNELS } else { from <= MAX_WIDE };
+    /// Returns the division for groups of `from` channels of the source and `to` channels of the result; None if the
+    /// direct convolution does not compute such groups.
+    fn new(g: &ConvGeometry, from: usize, to: usize) -> Option<Self> {
+        let is_narrow = g.groups > 1 && from == to && [1, 2, 4, 8].contains(&from);
         let padded = to.next_multiple_of(LANES);
-        // At most a quarter of the lanes of a group has no channel.
-        let fits = padded == to || groups > 1 && 4 * to >= 3 * padded;
-        let is_wide = fits && is_few;
-        let size = if !is_narrow && padded.is_multiple_of(2 * LANES) { 2 * LANES } else { LANES };
-        ((is_narrow && groups > 1) || is_wide).then_some(Self {
+        let is_wide = match g.groups {
+            // With a 1x1 kernel, x itself is the matrix of patches, and matrix products take less time.
+            1 => from <= if g.window.area() == 1 { FEW_CHANNELS } else { MAX_WIDE },
+            // At most a quarter of the lanes of a group has no channel: a block of a group reads a few bytes of each pixel.
+            _ => from <= MAX_WIDE && 4 * to >= 3 * padded,
+        };
+        let size = match padded / LANES {
+            _ if is_narrow => LANES,
+            n if n.is_multiple_of(2) => 2 * LANES,
+            n if n.is_multiple_of(3) => 3 * LANES,
+            _ => LANES,
+        };
+        (is_narrow || is_wide).then_some(Self {
             from,
             to,
-            n_channels: groups * to,
+            n_channels: g.groups * to,
             size,
             is_narrow,
         })
+    }
+
+    /// Returns true if a tile has few pixels without use in rows of `n_columns` pixels, or if matrix products would take
+    /// more time in any case.
+    fn fit_rows(&self, n_columns: usize) -> bool {
+        let covered = n_columns.next_multiple_of(7).min(n_columns.next_multiple_of(PIXELS));
+        match self.to {
+            _ if self.n_channels > self.to || self.from <= FEW_CHANNELS => true,
+            0..=LANES => 2 * n_columns >= covered,
+            _ => 8 * n_columns >= 7 * covered,
+        }
+    }
+
+    /// Returns true if the gradient of the weight adds terms of enough pixels before it stores the sums, or if matrix
+    /// products would take more time in any case.
+    fn fit_weight(&self, n_columns: usize) -> bool {
+        self.n_channels > self.to || self.from <= FEW_CHANNELS || n_columns >= 4
     }
 
     fn count(&self) -> usize {
@@ -77,6 +106,11 @@ impl Blocks {
             true => self.n_channels.div_ceil(self.size),
             false => self.n_channels / self.to * self.to.div_ceil(self.size),
         }
+    }
+
+    /// Returns the largest number not above `most` into which the blocks divide with the least rest.
+    fn together(&self, most: usize) -> usize {
+        self.count().div_ceil(self.count().div_ceil(most))
     }
 
     /// Returns the number of elements of the packed weight for one tap of a block.
@@ -97,5 +131,36 @@ impl Blocks {
         };
         let start = first + block * self.size;
         start..end.min(start + self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::Conv2d;
+
+    /// Returns which of the three nodes of a convolution are direct: the output, the gradients of x and of the weight.
+    fn direct(plane: usize, ci: usize, co: usize, conv: Conv2d) -> [bool; 3] {
+        let [kernel_h, kernel_w] = conv.window.size;
+        let weight = [kernel_h, kernel_w, ci / conv.groups, co];
+        let g = ConvGeometry::new(&conv, None, &[2, plane, plane, ci], &weight);
+        let correlations =
+            [Direct::forward(&g), Direct::d_input(&g)].map(|direct| direct.is_some());
+        [correlations[0], correlations[1], DirectWeight::new(&g).is_some()]
+    }
+
+    #[test]
+    fn the_shape_chooses_the_algorithm() {
+        let same = Conv2d::square(3, 1, 1);
+        let grouped = |groups| Conv2d { groups, ..same };
+        assert_eq!(direct(32, 16, 16, same), [true; 3]);
+        assert_eq!(direct(32, 16, 32, Conv2d::square(3, 2, 1)), [true; 3]);
+        assert_eq!(direct(8, 64, 96, same), [true, false, true], "96 channels of d_y");
+        assert_eq!(direct(4, 64, 64, same), [false, false, true], "rows of 4 pixels");
+        assert_eq!(direct(2, 16, 16, same), [false; 3], "rows of 2 pixels");
+        assert_eq!(direct(32, 64, 64, Conv2d::square(1, 1, 0)), [false; 3], "1x1");
+        assert_eq!(direct(32, 16, 16, Conv2d::square(3, 3, 1)), [false; 3], "stride 3");
+        assert_eq!(direct(4, 128, 128, grouped(2)), [true; 3]);
+        assert_eq!(direct(8, 40, 40, grouped(2)), [false; 3], "groups of 20 channels");
     }
 }

@@ -1,6 +1,6 @@
 //! The forward pass: `y = patches · weight`.
 
-use super::direct::Direct;
+use super::direct::{Direct, Source};
 use super::pooled::pool_images;
 use super::product::multiply;
 use super::winograd;
@@ -30,12 +30,13 @@ impl Reference for Conv2dForward {
         if self.winograd && pays_on_cpu(&g, self.pool) {
             return winograd::forward::scratch(&g);
         }
+        let unpooled = if self.pool.is_some() { unpooled_elements(&g) } else { 0 };
         if let Some(direct) = Direct::forward(&g) {
-            return direct.scratch();
+            let scratch = direct.scratch();
+            return ScratchSize { per_thread: scratch.per_thread + unpooled, ..scratch };
         }
         let patches = Patches::forward(&g);
         let rows = patches.block_rows().next_multiple_of(PARTITION_ROWS);
-        let unpooled = if self.pool.is_some() { unpooled_elements(&g) } else { 0 };
         let per_thread = patches.buffer(rows, g.window.area()) + unpooled;
         ScratchSize { per_thread, ..ScratchSize::default() }
     }
@@ -50,28 +51,63 @@ impl Reference for Conv2dForward {
         let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
         let (index, mean_m2) = rest.split_at_mut(usize::from(self.pool.is_some()));
         let (y, mean_m2) = (y.real(), mean_m2.first_mut().map(SliceMut::real));
-        if let Some(index) = index.first_mut() {
-            return convolve_and_pool(&g, x, weight, y, index.words(), mean_m2, threads);
-        }
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        if let Some(direct) = Direct::forward(&g) {
-            return convolve_directly(
-                &g,
-                &direct,
-                (x, weight, bias),
-                y,
-                mean_m2,
-                (shared, threads),
-            );
+        let direct = Direct::forward(&g);
+        let algorithm = match &direct {
+            None => Algorithm::Products(weight),
+            Some(direct) => Algorithm::Direct(direct, direct.pack_weight(weight, shared)),
+        };
+        if let Some(index) = index.first_mut() {
+            return convolve_and_pool(&g, &algorithm, x, y, index.words(), mean_m2, threads);
         }
-        let rows = Patches::forward(&g).block_rows();
-        // Tasks of whole partitions also compute their mean and M2. (The size of a block does not change the result,
-        // because a row does not depend on the other rows of its block.)
-        let whole = Some(rows.next_multiple_of(PARTITION_ROWS))
-            .filter(|&rows| g.n_pixels().div_ceil(rows) >= MIN_TASKS);
-        convolve_in_tasks(&g, (rows, whole), y, mean_m2, &|first, y| {
-            threads.with(|buffer| convolve(&g, x, weight, bias, first, y, buffer));
+        convolve_in_tasks(&g, algorithm.task_pixels(&g), y, mean_m2, &|first, y| {
+            threads.with(|scratch| algorithm.convolve(&g, x, first, y, scratch));
+            add_bias(y, bias);
         });
+    }
+}
+
+/// The algorithm of the forward pass, and its weight.
+enum Algorithm<'a, T> {
+    Direct(&'a Direct, &'a [T]),
+    Products(&'a [T]),
+}
+
+impl<T: Real> Algorithm<'_, T> {
+    /// Returns the number of pixels of a task, and a number that is a multiple of a partition; None in place of the latter
+    /// if there would be too few tasks of whole partitions. The number of pixels changes no bit of the output, because a
+    /// pixel does not depend on the other pixels of its task.
+    fn task_pixels(&self, g: &ConvGeometry) -> (usize, Option<usize>) {
+        match self {
+            Self::Direct(direct, _) => {
+                let partition = PARTITION_ROWS / gcd(PARTITION_ROWS, g.out[1]);
+                let rows = direct.task_rows(1).expect("tasks of any number of rows");
+                let whole = direct.task_rows(partition).map(|rows| rows * g.out[1]);
+                (rows * g.out[1], whole)
+            }
+            Self::Products(_) => {
+                let rows = Patches::forward(g).block_rows();
+                let whole = Some(rows.next_multiple_of(PARTITION_ROWS))
+                    .filter(|&rows| g.n_pixels().div_ceil(rows) >= MIN_TASKS);
+                (rows, whole)
+            }
+        }
+    }
+
+    /// Computes as many pixels of the output as `y` has, from pixel number `first` on. The direct convolution computes
+    /// whole rows.
+    fn convolve(&self, g: &ConvGeometry, x: &[T], first: usize, y: &mut [T], scratch: &mut [T]) {
+        match *self {
+            Self::Direct(direct, packed) => {
+                direct.rows(Source::x(g, x), packed, first / g.out[1], y, scratch);
+            }
+            Self::Products(weight) => {
+                let channels = g.co_per_group();
+                let of_group = |group: usize| Matrix::strided(&weight[group * channels..], g.co);
+                let sizes = [g.groups, channels];
+                multiply(&Patches::forward(g), x, sizes, of_group, first, y, scratch);
+            }
+        }
     }
 }
 
@@ -102,25 +138,6 @@ fn convolve_in_tasks<T: Real>(
     }
 }
 
-/// Computes the output, and mean and M2, by the direct convolution. A task computes whole rows of pixels.
-fn convolve_directly<T: Real>(
-    g: &ConvGeometry,
-    direct: &Direct,
-    (x, weight, bias): (&[T], &[T], Option<&[T]>),
-    y: &mut [T],
-    mean_m2: Option<&mut [T]>,
-    (shared, threads): (&mut [T], ThreadScratch<'_, T>),
-) {
-    let packed = direct.pack_weight(weight, shared);
-    let partition = PARTITION_ROWS / gcd(PARTITION_ROWS, g.out[1]);
-    let rows = direct.task_rows(1).expect("tasks of any number of rows");
-    let whole = direct.task_rows(partition).map(|rows| rows * g.out[1]);
-    convolve_in_tasks(g, (rows * g.out[1], whole), y, mean_m2, &|first, y| {
-        threads.with(|scratch| direct.rows(x, packed, first / g.out[1], y, scratch));
-        add_bias(y, bias);
-    });
-}
-
 /// Returns the greatest common divisor.
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
@@ -130,24 +147,24 @@ fn gcd(a: usize, b: usize) -> usize {
 /// tensor before the pool for only a few images at a time.
 fn convolve_and_pool<T: Real>(
     g: &ConvGeometry,
+    algorithm: &Algorithm<'_, T>,
     x: &[T],
-    weight: &[T],
     y: &mut [T],
     index: &mut [u32],
     mean_m2: Option<&mut [T]>,
     threads: ThreadScratch<'_, T>,
 ) {
-    let rows = Patches::forward(g).block_rows();
+    let (pixels, _) = algorithm.task_pixels(g);
     let n_images = im2col::images_per_block(g);
     let n_pooled = n_images * g.pooled[0] * g.pooled[1];
     let compute = |block: usize, y: &mut [T], index: &mut [u32]| {
         threads.with(|scratch| {
-            let (unpooled, patches) = scratch.split_at_mut(unpooled_elements(g));
+            let (unpooled, scratch) = scratch.split_at_mut(unpooled_elements(g));
             let n_pixels = y.len() / (g.pooled[0] * g.pooled[1] * g.co) * g.out[0] * g.out[1];
             let unpooled = &mut unpooled[..n_pixels * g.co];
             let first = block * n_images * g.out[0] * g.out[1];
-            for (ix, unpooled) in unpooled.chunks_mut(rows * g.co).enumerate() {
-                convolve(g, x, weight, None, first + ix * rows, unpooled, patches);
+            for (ix, unpooled) in unpooled.chunks_mut(pixels * g.co).enumerate() {
+                algorithm.convolve(g, x, first + ix * pixels, unpooled, scratch);
             }
             pool_images(g, unpooled, y, index);
         });
@@ -188,22 +205,7 @@ pub(super) fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut
     with_results.for_each(|(rows, mean_m2)| mean_m2::of_rows(rows, mean_m2));
 }
 
-/// Computes as many pixels of the output as `y` has, from pixel number `first` on.
-fn convolve<T: Real>(
-    g: &ConvGeometry,
-    x: &[T],
-    weight: &[T],
-    bias: Option<&[T]>,
-    first: usize,
-    y: &mut [T],
-    buffer: &mut [T],
-) {
-    let channels = g.co_per_group();
-    let of_group = |group: usize| Matrix::strided(&weight[group * channels..], g.co);
-    multiply(&Patches::forward(g), x, [g.groups, channels], of_group, first, y, buffer);
-    add_bias(y, bias);
-}
-
+/// Adds the bias, if there is one, to all pixels.
 fn add_bias<T: Real>(y: &mut [T], bias: Option<&[T]>) {
     if let Some(bias) = bias {
         for y in y.chunks_mut(bias.len()) {

@@ -4,6 +4,7 @@ use super::source::{PackedRows, RowSize, Source};
 use super::tile::{Narrow, PIXELS, Row, Wide};
 use super::{Blocks, MAX_ROWS, MAX_RUNS};
 use crate::kernel::Real;
+use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::kernel::cpu::simd::{SLACK, aligned, widest};
 use crate::ops::conv2d::ConvGeometry;
@@ -32,14 +33,14 @@ pub struct Direct {
 impl Direct {
     /// Returns the forward pass; None if matrix products are to compute this shape.
     pub fn forward(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g.groups, g.ci_per_group(), g.co_per_group())?;
+        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group())?;
         let phases = [0, 1].map(|axis| [Axis::forward(g, axis); MAX_PHASES]);
         Self::new(g, blocks, true, phases, [1, 1])
     }
 
     /// Returns the gradient of the input; None if matrix products are to compute this shape.
     pub fn d_input(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g.groups, g.co_per_group(), g.ci_per_group())?;
+        let blocks = Blocks::new(g, g.co_per_group(), g.ci_per_group())?;
         let phases = [0, 1].map(|axis| [0, 1].map(|first| Axis::d_input(g, axis, first)));
         Self::new(g, blocks, false, phases, g.window.stride)
     }
@@ -51,26 +52,18 @@ impl Direct {
         phases: [[Axis; MAX_PHASES]; 2],
         n_phases: [usize; 2],
     ) -> Option<Self> {
+        if g.window.stride.iter().any(|&stride| stride > MAX_PHASES) {
+            return None;
+        }
         let [kernel_h, kernel_w] = g.window.size;
         let runs = match blocks.is_narrow {
             true => kernel_h * kernel_w.div_ceil(run_taps(kernel_w, 1)),
             false => kernel_h,
         };
-        let is_small = kernel_h <= MAX_ROWS
-            && runs <= MAX_RUNS
-            && g.window.stride.iter().all(|&stride| stride <= MAX_PHASES)
-            && g.pool == [1, 1];
+        let fits = blocks.fit_rows(phases[1][0].count) && kernel_h <= MAX_ROWS && runs <= MAX_RUNS;
         let width = if is_forward { g.plane[1] } else { g.out[1] };
         let size = row_size(&phases[1][..n_phases[1]], width);
-        is_small.then_some(Self { g: *g, blocks, size, is_forward, phases, n_phases })
-    }
-
-    fn source<'a, T>(&self, values: &'a [T]) -> Source<'a, T> {
-        let g = &self.g;
-        match self.is_forward {
-            true => Source { values, plane: g.plane, n_channels: g.ci },
-            false => Source { values, plane: g.out, n_channels: g.co },
-        }
+        fits.then_some(Self { g: *g, blocks, size, is_forward, phases, n_phases })
     }
 
     /// Returns `[H, W]` of the result.
@@ -107,9 +100,15 @@ impl Direct {
     }
 
     /// Returns the number of blocks whose rows are packed together. A row of the source is contiguous, but a block of it
-    /// is a cache line of each pixel. The packed weights of all narrow groups fit the cache; those of wide groups do not.
+    /// is a cache line of each pixel. The packed weights of all narrow groups fit a core's own cache, and so do those of
+    /// some blocks of wide groups. A group of several blocks has one row for all of them.
     fn together(&self) -> usize {
-        if self.blocks.is_narrow { self.blocks.count() } else { 1 }
+        let blocks = &self.blocks;
+        match blocks.is_narrow {
+            true => blocks.count(),
+            false if blocks.to <= blocks.size && blocks.from <= 2 * LANES => blocks.together(4),
+            false => 1,
+        }
     }
 
     fn phases(&self, axis: usize) -> &[Axis] {
@@ -177,19 +176,19 @@ impl Direct {
         }
     }
 
-    /// Computes some rows of the result, from row number `first_row` over all images on.
+    /// Computes some rows of the result, from row number `first_row` over all images on. `source` is x for the forward
+    /// pass, and d_y for the gradient of the input.
     pub fn rows<T: Real>(
         &self,
-        values: &[T],
+        source: Source<'_, T>,
         packed: &[T],
         first_row: usize,
         result: &mut [T],
         scratch: &mut [T],
     ) {
-        let source = self.source(values);
         let scratch = aligned(scratch, self.packed_rows());
         for first in (0..self.blocks.count()).step_by(self.together()) {
-            let together = first..first + self.together();
+            let together = first..(first + self.together()).min(self.blocks.count());
             let mut rows = PackedRows::new(self.blocks, self.size, together.clone(), scratch);
             for (ix, result) in result.chunks_exact_mut(self.row_elements()).enumerate() {
                 for block in together.clone() {

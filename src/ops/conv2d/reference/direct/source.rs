@@ -5,14 +5,95 @@ use std::ops::Range;
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
+use crate::ops::conv2d::ConvGeometry;
 
 /// The tensor that a direct convolution reads, `[N, H, W, C]`.
 #[derive(Clone, Copy)]
 pub struct Source<'a, T> {
-    pub values: &'a [T],
+    values: &'a [T],
     /// `[H, W]`.
     pub plane: [usize; 2],
-    pub n_channels: usize,
+    n_channels: usize,
+    pool: Option<Pool<'a>>,
+}
+
+/// The fused pool whose gradient is the source: a window's gradient is at the pixel of its maximum.
+#[derive(Clone, Copy)]
+struct Pool<'a> {
+    /// The position of the maximum in each window, `[N, pooled H, pooled W, C]`.
+    index: &'a [u32],
+    /// The size of a window.
+    size: [usize; 2],
+    /// The pooled plane.
+    plane: [usize; 2],
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    /// Returns the input of a convolution.
+    pub fn x(g: &ConvGeometry, values: &'a [T]) -> Self {
+        Self { values, plane: g.plane, n_channels: g.ci, pool: None }
+    }
+
+    /// Returns the gradient of a convolution's output. With a fused pool, `values` is the gradient of the pool's output,
+    /// and `index` has the positions of the maxima.
+    pub fn d_y(g: &ConvGeometry, values: &'a [T], index: Option<&'a [u32]>) -> Self {
+        let pool = index.map(|index| Pool { index, size: g.pool, plane: g.pooled });
+        Self { values, plane: g.out, n_channels: g.co, pool }
+    }
+
+    /// Copies some channels of all pixels of a row. Neighbouring pixels of the copy are `column` elements apart, and the
+    /// elements after the last channel are 0. `row` is the number of the row over all images.
+    pub fn copy_row(&self, row: usize, channels: Range<usize>, column: usize, copy: &mut [T]) {
+        let [h, w] = self.plane;
+        if channels.len() < column {
+            copy.fill(T::ZERO);
+        }
+        if let Some(pool) = self.pool {
+            return self.unpool_row(pool, [row / h, row % h], channels, column, copy);
+        }
+        let n = self.n_channels;
+        let x = &self.values[row * w * n..][..w * n];
+        if column == n && channels.len() == n {
+            return copy.copy_from_slice(x);
+        }
+        let pixels = copy.chunks_exact_mut(column).zip(x.chunks_exact(n));
+        match channels.len() {
+            // A copy of a constant number of elements is a few vector instructions.
+            LANES => pixels.for_each(|(copy, x)| {
+                copy[..LANES].copy_from_slice(&x[channels.start..][..LANES]);
+            }),
+            n => pixels.for_each(|(copy, x)| copy[..n].copy_from_slice(&x[channels.clone()])),
+        }
+    }
+
+    /// Does the same as [`Self::copy_row`] for the gradient of a pool.
+    fn unpool_row(
+        &self,
+        pool: Pool<'_>,
+        [image, row]: [usize; 2],
+        channels: Range<usize>,
+        column: usize,
+        copy: &mut [T],
+    ) {
+        let [size_h, size_w] = pool.size;
+        let [pooled_h, pooled_w] = pool.plane;
+        let n_inside = if row / size_h < pooled_h { pooled_w * size_w } else { 0 };
+        let (inside, outside) = copy.split_at_mut(n_inside * column);
+        // No window has these pixels.
+        outside.fill(T::ZERO);
+        let first = (image * pooled_h + row / size_h) * pooled_w;
+        for (window, pixels) in inside.chunks_exact_mut(size_w * column).enumerate() {
+            let start = (first + window) * self.n_channels + channels.start;
+            let d_y = &self.values[start..][..channels.len()];
+            let index = &pool.index[start..][..channels.len()];
+            for (pixel, copy) in pixels.chunks_exact_mut(column).enumerate() {
+                let at = (row % size_h * size_w + pixel) as u32;
+                for (copy, (&d_y, &index)) in copy.iter_mut().zip(d_y.iter().zip(index)) {
+                    *copy = if index == at { d_y } else { T::ZERO };
+                }
+            }
+        }
+    }
 }
 
 /// The size of a packed row.
@@ -68,11 +149,8 @@ impl<'a, T: Real> PackedRows<'a, T> {
         if self.rows[place] != Some(row) {
             self.rows[place] = Some(row);
             let packed = &mut self.values[place * row_len..][..row_len];
-            let [_, w] = source.plane;
-            let n = source.n_channels;
-            let x = &source.values[row * w * n..][..w * n];
             for (block, packed) in self.together.clone().zip(packed.chunks_exact_mut(len)) {
-                pack_row(&self.blocks, self.size, block, (x, n), packed);
+                pack_row(&self.blocks, self.size, block, source, row, packed);
             }
         }
         place * row_len + (block - self.together.start) * len
@@ -85,31 +163,22 @@ fn pack_row<T: Real>(
     blocks: &Blocks,
     size: RowSize,
     block: usize,
-    (x, n_channels): (&[T], usize),
+    source: Source<'_, T>,
+    row: usize,
     packed: &mut [T],
 ) {
     let channels = blocks.channels(block);
     let column = size.column(blocks);
-    let (first, n) = match blocks.is_narrow {
-        true => (channels.start, channels.len()),
-        false => (channels.start / blocks.to * blocks.from, blocks.from),
+    let channels = match blocks.is_narrow {
+        true => channels,
+        false => {
+            let first = channels.start / blocks.to * blocks.from;
+            first..first + blocks.from
+        }
     };
     let (left, rest) = packed.split_at_mut(size.left * column);
     left.fill(T::ZERO);
-    let (inside, right) = rest.split_at_mut(x.len() / n_channels * column);
+    let (inside, right) = rest.split_at_mut(source.plane[1] * column);
     right.fill(T::ZERO);
-    if column == n_channels {
-        return inside.copy_from_slice(x);
-    }
-    if n < column {
-        inside.fill(T::ZERO);
-    }
-    let pixels = inside.chunks_exact_mut(column).zip(x.chunks_exact(n_channels));
-    match n {
-        // A copy of a constant number of elements is a few vector instructions.
-        LANES => {
-            pixels.for_each(|(packed, x)| packed[..LANES].copy_from_slice(&x[first..][..LANES]))
-        }
-        _ => pixels.for_each(|(packed, x)| packed[..n].copy_from_slice(&x[first..][..n])),
-    }
+    source.copy_row(row, channels, column, inside);
 }

@@ -153,31 +153,49 @@ impl<T: Real> WithSimd for Wide<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Sixteen registers hold the sums of eight pixels, a vector of the weight, and an element of x.
         let n_vectors = vectors_of_lanes::<T, S>() * (self.0.n_lanes / LANES);
-        if S::REGISTER_COUNT >= 32 && n_vectors.is_multiple_of(2) {
-            wide::<T, S, 2>(simd, self.0, n_vectors);
-        } else {
-            wide::<T, S, 1>(simd, self.0, n_vectors);
+        let n = self.0.n_pixels;
+        let covered = |pixels: usize| n.next_multiple_of(pixels);
+        if S::REGISTER_COUNT < 32 {
+            // Sixteen registers hold the sums of eight pixels, a vector of the weight, and an element of x.
+            return wide::<T, S, 1, PIXELS>(simd, self.0, n_vectors);
+        }
+        // Tiles of seven pixels cover the planes of ImageNet's networks.
+        let is_sevens = covered(7) < covered(PIXELS);
+        match (n_vectors % 2, n_vectors % 3) {
+            (0, _) if is_sevens => wide::<T, S, 2, 7>(simd, self.0, n_vectors),
+            (0, _) => wide::<T, S, 2, PIXELS>(simd, self.0, n_vectors),
+            (_, 0) if is_sevens => wide::<T, S, 3, 7>(simd, self.0, n_vectors),
+            (_, 0) => wide::<T, S, 3, PIXELS>(simd, self.0, n_vectors),
+            _ if covered(16) == covered(PIXELS) && covered(14) >= covered(16) => {
+                wide::<T, S, 1, 16>(simd, self.0, n_vectors)
+            }
+            _ if covered(14) <= covered(PIXELS) => wide::<T, S, 1, 14>(simd, self.0, n_vectors),
+            _ => wide::<T, S, 1, PIXELS>(simd, self.0, n_vectors),
         }
     }
 }
 
+/// Computes tiles of `P` pixels times `V` vectors.
 #[inline(always)]
-fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: usize) {
+fn wide<T: Real, S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    row: Row<'_, T>,
+    n_vectors: usize,
+) {
     let Row { x, weight, runs, run_len, x_step, y, y_step, n_pixels, n_channels, .. } = row;
     let weight = T::vectors::<S>(weight);
     let width = LANES / vectors_of_lanes::<T, S>();
-    for first in (0..n_pixels).step_by(PIXELS) {
+    for first in (0..n_pixels).step_by(P) {
         for vector in (0..n_vectors).step_by(V) {
-            let mut sums = [[T::splat(simd, T::ZERO); V]; PIXELS];
+            let mut sums = [[T::splat(simd, T::ZERO); V]; P];
             for &[x_start, weight_start] in runs {
-                let x: [&[T]; PIXELS] =
+                let x: [&[T]; P] =
                     from_fn(|pixel| &x[x_start + (first + pixel) * x_step..][..run_len]);
                 let weight = &weight[weight_start / width..][..run_len * n_vectors];
                 for (at, weight) in weight.chunks_exact(n_vectors).enumerate() {
                     let weight: &[_; V] = weight[vector..].first_chunk().expect("V vectors");
-                    for pixel in 0..PIXELS {
+                    for pixel in 0..P {
                         let x = T::splat(simd, x[pixel][at]);
                         for v in 0..V {
                             sums[pixel][v] = T::mul_add(simd, x, weight[v], sums[pixel][v]);
@@ -185,13 +203,85 @@ fn wide<T: Real, S: Simd, const V: usize>(simd: S, row: Row<'_, T>, n_vectors: u
                     }
                 }
             }
-            for pixel in 0..PIXELS {
-                if first + pixel < n_pixels {
-                    let y = &mut y[(first + pixel) * y_step..];
-                    for (v, &sum) in sums[pixel].iter().enumerate() {
-                        store_lanes::<T, S>(vector + v, n_channels, sum, y);
+            // An index that is not constant, or a long loop, would keep the sums out of the registers.
+            let y = &mut y[first * y_step..];
+            let n_inside = P.min(n_pixels - first);
+            if n_inside == P && (vector + V) * width <= n_channels {
+                for pixel in 0..P {
+                    let y = &mut y[pixel * y_step + vector * width..][..V * width];
+                    T::vectors_mut::<S>(y).copy_from_slice(&sums[pixel]);
+                }
+                continue;
+            }
+            let mut vectors = [[sums[0][0]; V]; P];
+            for pixel in 0..P {
+                for v in 0..V {
+                    vectors[pixel][v] = sums[pixel][v];
+                }
+            }
+            for (pixel, vectors) in vectors.iter().enumerate().take(n_inside) {
+                for (v, &sums) in vectors.iter().enumerate() {
+                    store_lanes::<T, S>(vector + v, n_channels, sums, &mut y[pixel * y_step..]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cpu::simd::widest;
+
+    /// Returns numbers whose products have many digits.
+    fn numbers(n: usize) -> Vec<f32> {
+        (0..n).map(|ix| (ix * ix % 1013) as f32 / 1013.0 - 0.4).collect()
+    }
+
+    /// Every tile computes a pixel's sum in the same order, so rows of any length have the same bits with the vectors of
+    /// every instruction set that has fused multiply-adds.
+    #[test]
+    fn every_tile_of_a_wide_row_has_the_same_bits() {
+        let (run_len, x_step) = (6, 4);
+        for (n_pixels, n_lanes) in (1..=33_usize).flat_map(|n| [16, 32, 48].map(|lanes| (n, lanes)))
+        {
+            let n_channels = n_lanes - n_pixels % 5;
+            let x = numbers(2 * (n_pixels.next_multiple_of(PIXELS) * x_step + run_len));
+            let weight = numbers(2 * run_len * n_lanes);
+            let runs = [[0, 0], [x.len() / 2, run_len * n_lanes]];
+            let y_step = n_channels + 3;
+            let mut expected = vec![0.0_f32; n_pixels * y_step];
+            for (pixel, y) in expected.chunks_exact_mut(y_step).enumerate() {
+                for (c, y) in y.iter_mut().enumerate().take(n_channels) {
+                    for [x_start, weight_start] in runs {
+                        for at in 0..run_len {
+                            let weight = weight[weight_start + at * n_lanes + c];
+                            *y = x[x_start + pixel * x_step + at].mul_add(weight, *y);
+                        }
                     }
                 }
+            }
+            let check = |set: &str, run: &dyn Fn(Wide<'_, f32>)| {
+                let mut y = vec![0.0; n_pixels * y_step];
+                run(Wide(Row {
+                    x: &x,
+                    weight: &weight,
+                    runs: &runs,
+                    run_len,
+                    weight_plane: 0,
+                    x_step,
+                    y: &mut y,
+                    y_step,
+                    n_pixels,
+                    n_lanes,
+                    n_channels,
+                }));
+                assert!(y == expected, "{set}, {n_pixels} pixels, {n_channels} channels");
+            };
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                check("AVX2", &|row| Simd::vectorize(v3, row));
+                check("the widest vectors", &|row| widest(row));
             }
         }
     }

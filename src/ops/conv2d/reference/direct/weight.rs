@@ -1,5 +1,7 @@
 //! The gradient of the weight.
 
+use std::ops::Range;
+
 use super::correlate::row_size;
 use super::source::{PackedRows, RowSize, Source};
 use super::weight_tile::{MEMBERS, NarrowWeight, WeightRows, WideWeight};
@@ -17,31 +19,55 @@ const MIN_TASKS: usize = 24;
 const MIN_PIXELS: usize = 56;
 /// Largest number of images whose terms are added one after another.
 const MAX_IMAGES: usize = 32;
+/// Least number of bands of a split of narrow groups: a split packs the rows of x above and below its own once more.
+const MIN_BANDS: usize = 8;
+/// Largest number of blocks of narrow groups of a task. A block of a row is a cache line of each pixel; several blocks
+/// are contiguous.
+const MAX_TOGETHER: usize = 8;
 
-/// The gradient of the weight of a direct convolution. A task computes one block of channels for some images; the sums
-/// of all tasks are added afterwards. The division depends on the shape alone.
+/// The gradient of the weight of a direct convolution. A task computes some blocks of channels for some bands, which are
+/// rows of d_y whose terms are added before the sums are stored; the sums of all tasks are added afterwards. The division
+/// depends on the shape alone.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectWeight {
     g: ConvGeometry,
     blocks: Blocks,
     size: RowSize,
     axes: [Axis; 2],
-    images_per_split: usize,
-    /// Number of rows of d_y whose terms are added before the sums are stored.
+    /// Number of blocks of a task.
+    together: usize,
+    /// Number of rows of a band.
     rows: usize,
+    bands_per_split: usize,
 }
 
 impl DirectWeight {
     /// Returns the gradient of the weight; None if matrix products are to compute this shape.
     pub fn new(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g.groups, g.ci_per_group(), g.co_per_group())?;
+        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group())?;
         let axes = [0, 1].map(|axis| Axis::forward(g, axis));
-        let n_splits = MIN_TASKS.div_ceil(blocks.count());
-        let images_per_split = g.n.div_ceil(n_splits).min(MAX_IMAGES);
-        let is_small = axes[0].taps <= MAX_ROWS && axes[1].stride <= 2 && g.pool == [1, 1];
+        let fits = blocks.fit_weight(g.out[1])
+            && axes[0].taps <= MAX_ROWS
+            && axes.iter().all(|axis| axis.stride <= 2);
         let size = row_size(&axes[1..], g.plane[1]);
+        let together = if blocks.is_narrow { blocks.together(MAX_TOGETHER) } else { 1 };
+        let n_groups = blocks.count().div_ceil(together);
         let rows = MIN_PIXELS.div_ceil(g.out[1]).min(MAX_ROWS).min(g.out[0]);
-        is_small.then_some(Self { g: *g, blocks, size, axes, images_per_split, rows })
+        let bands = g.out[0].div_ceil(rows);
+        let least = if blocks.is_narrow { MIN_BANDS } else { bands };
+        let n_splits = (MIN_TASKS / n_groups).max(1);
+        let bands_per_split = (g.n * bands).div_ceil(n_splits).max(least).min(MAX_IMAGES * bands);
+        fits.then_some(Self { g: *g, blocks, size, axes, together, rows, bands_per_split })
+    }
+
+    /// Returns the number of bands of an image.
+    fn bands(&self) -> usize {
+        self.g.out[0].div_ceil(self.rows)
+    }
+
+    /// Returns the number of tasks of a split.
+    fn tasks(&self) -> usize {
+        self.blocks.count().div_ceil(self.together)
     }
 
     /// Returns the number of elements of a block's part: `[KH, members, KW, lanes]` of narrow groups, `[KH, KW, from,
@@ -51,7 +77,7 @@ impl DirectWeight {
     }
 
     fn n_splits(&self) -> usize {
-        self.g.n.div_ceil(self.images_per_split)
+        (self.g.n * self.bands()).div_ceil(self.bands_per_split)
     }
 
     /// Returns the scratch memory: all partial sums, and for each thread the packed rows.
@@ -60,11 +86,17 @@ impl DirectWeight {
         ScratchSize { per_thread: per_thread + SLACK, ..ScratchSize::shared(shared + SLACK) }
     }
 
-    /// Returns the number of elements of all partial sums.
-    fn partial_elements(&self) -> usize {
-        self.n_splits() * self.blocks.count() * self.block_elements()
+    /// Returns the number of elements of a task's partial sums.
+    fn task_elements(&self) -> usize {
+        self.together * self.block_elements()
     }
 
+    /// Returns the number of elements of all partial sums. The last task of a split may leave some unused.
+    fn partial_elements(&self) -> usize {
+        self.n_splits() * self.tasks() * self.task_elements()
+    }
+
+    /// Returns the number of elements of a packed band of d_y, for one block.
     fn d_y_elements(&self) -> usize {
         self.rows * self.axes[1].count * self.blocks.size
     }
@@ -72,39 +104,41 @@ impl DirectWeight {
     /// Returns the number of elements of the packed rows of x and d_y.
     fn packed_rows(&self) -> usize {
         let rows = (self.rows - 1) * self.axes[0].stride + self.axes[0].taps;
-        rows * self.size.n_elements(&self.blocks) + self.d_y_elements()
+        self.together * (rows * self.size.n_elements(&self.blocks) + self.d_y_elements())
     }
 
-    /// Computes the partial sums of a task: block `task mod blocks` of split `task / blocks`.
+    /// Computes the partial sums of a task: some blocks of split `task / tasks`.
     fn partial<T: Real>(
         &self,
-        x: &[T],
-        d_y: &[T],
+        x: Source<'_, T>,
+        d_y: Source<'_, T>,
         task: usize,
         partial: &mut [T],
         scratch: &mut [T],
     ) {
         let g = &self.g;
-        let (split, block) = (task / self.blocks.count(), task % self.blocks.count());
-        let source = Source { values: x, plane: g.plane, n_channels: g.ci };
+        let (split, first_block) = (task / self.tasks(), task % self.tasks() * self.together);
+        let blocks = first_block..(first_block + self.together).min(self.blocks.count());
         let scratch = aligned(scratch, self.packed_rows());
-        let (d_y_rows, scratch) = scratch.split_at_mut(self.d_y_elements());
-        let mut packed = PackedRows::new(self.blocks, self.size, block..block + 1, scratch);
+        let (d_y_rows, scratch) = scratch.split_at_mut(self.together * self.d_y_elements());
+        let mut packed = PackedRows::new(self.blocks, self.size, blocks.clone(), scratch);
         partial.fill(T::ZERO);
-        let first = split * self.images_per_split;
-        for image in first..(first + self.images_per_split).min(g.n) {
-            for first in (0..g.out[0]).step_by(self.rows) {
-                let n_rows = self.rows.min(g.out[0] - first);
-                let start = (image * g.out[0] + first) * g.out[1] * g.co;
-                let pixels = n_rows * g.out[1];
-                self.pack_d_y(block, &d_y[start..][..pixels * g.co], d_y_rows);
+        let first_band = split * self.bands_per_split;
+        for band in first_band..(first_band + self.bands_per_split).min(g.n * self.bands()) {
+            let (image, first) = (band / self.bands(), band % self.bands() * self.rows);
+            let n_rows = self.rows.min(g.out[0] - first);
+            self.pack_d_y(d_y, image * g.out[0] + first, n_rows, blocks.clone(), d_y_rows);
+            let of_blocks = partial
+                .chunks_exact_mut(self.block_elements())
+                .zip(d_y_rows.chunks_exact(self.d_y_elements()));
+            for (block, (partial, d_y_rows)) in blocks.clone().zip(of_blocks) {
                 for tap in 0..self.axes[0].taps {
                     let mut rows = [[0; 2]; MAX_ROWS];
                     let mut n = 0;
                     for row in 0..n_rows {
                         let source_row = self.axes[0].source(first + row, tap, g.plane[0]);
                         let Some(at) = source_row else { continue };
-                        let start = packed.pack(source, block, image * g.plane[0] + at);
+                        let start = packed.pack(x, block, image * g.plane[0] + at);
                         rows[n] = [start, row * g.out[1] * self.blocks.size];
                         n += 1;
                     }
@@ -116,14 +150,23 @@ impl DirectWeight {
         }
     }
 
-    /// Copies a block's channels of some pixels of d_y. The lanes after the last channel are 0.
-    fn pack_d_y<T: Real>(&self, block: usize, d_y: &[T], packed: &mut [T]) {
-        let channels = self.blocks.channels(block);
-        let pixels = packed.chunks_exact_mut(self.blocks.size).zip(d_y.chunks_exact(self.g.co));
-        for (packed, d_y) in pixels {
-            let (inside, right) = packed.split_at_mut(channels.len());
-            inside.copy_from_slice(&d_y[channels.clone()]);
-            right.fill(T::ZERO);
+    /// Copies some rows of d_y, from number `first` over all images on, as `[blocks, rows, pixels, lanes]`. The lanes after
+    /// the last channel are 0.
+    fn pack_d_y<T: Real>(
+        &self,
+        d_y: Source<'_, T>,
+        first: usize,
+        n_rows: usize,
+        blocks: Range<usize>,
+        packed: &mut [T],
+    ) {
+        let (size, row_len) = (self.blocks.size, self.g.out[1] * self.blocks.size);
+        for row in 0..n_rows {
+            let of_blocks = packed.chunks_exact_mut(self.d_y_elements());
+            for (block, packed) in blocks.clone().zip(of_blocks) {
+                let packed = &mut packed[row * row_len..][..row_len];
+                d_y.copy_row(first + row, self.blocks.channels(block), size, packed);
+            }
         }
     }
 
@@ -165,7 +208,7 @@ impl DirectWeight {
     fn sum_partials<T: Real>(&self, partials: &[T], first_row: usize, d_weight: &mut [T]) {
         let (g, blocks) = (&self.g, &self.blocks);
         let [_, kernel_w] = g.window.size;
-        let split = blocks.count() * self.block_elements();
+        let split = self.tasks() * self.task_elements();
         for (ix, d_weight) in d_weight.chunks_exact_mut(g.co).enumerate() {
             let row = first_row + ix;
             let (ky, kx, from) =
@@ -187,10 +230,16 @@ impl DirectWeight {
     }
 
     /// Computes the gradient.
-    pub fn run<T: Real>(&self, x: &[T], d_y: &[T], d_weight: &mut [T], scratch: Scratch<'_, T>) {
+    pub fn run<T: Real>(
+        &self,
+        x: Source<'_, T>,
+        d_y: Source<'_, T>,
+        d_weight: &mut [T],
+        scratch: Scratch<'_, T>,
+    ) {
         let threads = scratch.threads;
         let partials = aligned(scratch.shared, self.partial_elements());
-        for_each_chunk(partials, self.block_elements(), &|task, partial| {
+        for_each_chunk(partials, self.task_elements(), &|task, partial| {
             threads.with(|scratch| self.partial(x, d_y, task, partial, scratch));
         });
         let partials = &*partials;

@@ -10,8 +10,6 @@ use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::simd::vectors_of_lanes;
 
-/// Number of rows of a tile of the gradient of the weight.
-const WEIGHTS: usize = 8;
 /// Largest number of members of a group whose gradients are summed together.
 pub const MEMBERS: usize = 4;
 
@@ -85,6 +83,18 @@ impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRID
                         add_pixels::<T, S, G, TAPS, STRIDE, 1>(simd, x, d_y, vector, FIRST, sums);
                 }
             }
+            // The sums of narrower groups are divided by pixel.
+            let one = T::splat(simd, T::ONE);
+            let mut n_sums = MEMBERS;
+            while n_sums > G {
+                n_sums /= 2;
+                let (kept, added) = sums.split_at_mut(n_sums);
+                for (kept, added) in kept.iter_mut().zip(added) {
+                    for (kept, &mut added) in kept.iter_mut().zip(added) {
+                        *kept = T::mul_add(simd, one, added, *kept);
+                    }
+                }
+            }
             for member in 0..MEMBERS.min(G) {
                 for tap in 0..TAPS {
                     d_weight[at(member, tap)] = sums[member][tap];
@@ -113,20 +123,32 @@ fn add_pixels<
 ) -> [[T::Vector<S>; TAPS]; MEMBERS] {
     let x = &x[..((N - 1) * STRIDE + TAPS) * LANES];
     let d_y = &d_y[..N * LANES];
-    s0 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first, s0);
-    if G > 1 {
-        s1 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 1, s1);
+    // The permutations need constant members, and compilers do not unroll a loop of this length.
+    macro_rules! add {
+        ($sums:ident, $number:literal) => {
+            let member = first + $number % G;
+            $sums = add_terms::<T, S, G, TAPS, STRIDE, N>(
+                simd,
+                x,
+                d_y,
+                vector,
+                member,
+                $number / G,
+                $sums,
+            );
+        };
     }
-    if G > 2 {
-        s2 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 2, s2);
-        s3 = add_member::<T, S, G, TAPS, STRIDE, N>(simd, x, d_y, vector, first + 3, s3);
-    }
+    add!(s0, 0);
+    add!(s1, 1);
+    add!(s2, 2);
+    add!(s3, 3);
     [s0, s1, s2, s3]
 }
 
-/// Adds the terms of `N` pixels to the sums of one member.
+/// Adds the terms of one member to its sums: those of all pixels, or, of groups of fewer than [`MEMBERS`] channels, those
+/// of every second or fourth pixel from number `first` on.
 #[inline(always)]
-fn add_member<
+fn add_terms<
     T: Real,
     S: Simd,
     const G: usize,
@@ -139,14 +161,17 @@ fn add_member<
     d_y: &[T],
     vector: usize,
     member: usize,
+    first: usize,
     mut sums: [T::Vector<S>; TAPS],
 ) -> [T::Vector<S>; TAPS] {
     for pixel in 0..N {
-        let d_y = T::vectors::<S>(lanes_at(d_y, pixel))[vector];
-        for (tap, sum) in sums.iter_mut().enumerate() {
-            let x = lanes_at(x, pixel * STRIDE + tap);
-            let x = T::of_group::<S, G>(simd, x, vector, member);
-            *sum = T::mul_add(simd, x, d_y, *sum);
+        if pixel % (MEMBERS / G).max(1) == first {
+            let d_y = T::vectors::<S>(lanes_at(d_y, pixel))[vector];
+            for (tap, sum) in sums.iter_mut().enumerate() {
+                let x = lanes_at(x, pixel * STRIDE + tap);
+                let x = T::of_group::<S, G>(simd, x, vector, member);
+                *sum = T::mul_add(simd, x, d_y, *sum);
+            }
         }
     }
     sums
@@ -161,12 +186,28 @@ impl<T: Real> WithSimd for WideWeight<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let n_vectors = vectors_of_lanes::<T, S>() * (self.0.n_channels / LANES);
-        let is_wide = S::REGISTER_COUNT >= 32 && n_vectors.is_multiple_of(2);
-        match (is_wide, self.0.run_len >= WEIGHTS) {
-            (true, true) => wide_weight::<T, S, 2, WEIGHTS>(simd, self.0, n_vectors),
-            (false, true) => wide_weight::<T, S, 1, WEIGHTS>(simd, self.0, n_vectors),
-            (_, false) => wide_weight::<T, S, 1, 1>(simd, self.0, n_vectors),
+        match (S::REGISTER_COUNT >= 32, n_vectors % 2, n_vectors % 3) {
+            (true, 0, _) => wide_tiles::<T, S, 2>(simd, self.0, n_vectors),
+            (true, _, 0) => wide_tiles::<T, S, 3>(simd, self.0, n_vectors),
+            _ => wide_tiles::<T, S, 1>(simd, self.0, n_vectors),
         }
+    }
+}
+
+/// Chooses the number of rows of a tile.
+#[inline(always)]
+fn wide_tiles<T: Real, S: Simd, const V: usize>(
+    simd: S,
+    rows: WeightRows<'_, T>,
+    n_vectors: usize,
+) {
+    let n = rows.run_len;
+    match n {
+        _ if n.is_multiple_of(8) => wide_weight::<T, S, V, 8>(simd, rows, n_vectors),
+        _ if n.is_multiple_of(9) => wide_weight::<T, S, V, 9>(simd, rows, n_vectors),
+        _ if n.is_multiple_of(7) => wide_weight::<T, S, V, 7>(simd, rows, n_vectors),
+        9.. => wide_weight::<T, S, V, 8>(simd, rows, n_vectors),
+        _ => wide_weight::<T, S, V, 1>(simd, rows, n_vectors),
     }
 }
 
@@ -182,8 +223,13 @@ fn wide_weight<T: Real, S: Simd, const V: usize, const Q: usize>(
         // The last tile may overlap the one before it. Then the sums that they share are stored once.
         let start = first.min(run_len - Q);
         for vector in (0..n_vectors).step_by(V) {
-            let at = start * n_vectors + vector;
-            let mut sums: [[_; V]; Q] = from_fn(|q| from_fn(|v| d_weight[at + q * n_vectors + v]));
+            let sums_of = &mut d_weight[start * n_vectors + vector..][..(Q - 1) * n_vectors + V];
+            let mut sums = [[T::splat(simd, T::ZERO); V]; Q];
+            for q in 0..Q {
+                for v in 0..V {
+                    sums[q][v] = sums_of[q * n_vectors + v];
+                }
+            }
             for &[x_start, d_y_start] in rows {
                 let d_y = T::vectors::<S>(&d_y[d_y_start..][..n_pixels * n_channels]);
                 let x = &x[x_start + start..][..(n_pixels - 1) * x_step + Q];
@@ -200,11 +246,63 @@ fn wide_weight<T: Real, S: Simd, const V: usize, const Q: usize>(
             }
             // An index that is not constant would keep the sums out of the registers.
             for q in 0..Q {
-                if start + q >= first {
-                    for v in 0..V {
-                        d_weight[at + q * n_vectors + v] = sums[q][v];
+                for v in 0..V {
+                    if start + q >= first {
+                        sums_of[q * n_vectors + v] = sums[q][v];
                     }
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cpu::simd::widest;
+
+    /// Every tile adds the terms of a weight in the same order, and adds none twice, so runs of any length have the same
+    /// bits with the vectors of every instruction set that has fused multiply-adds.
+    #[test]
+    fn every_tile_of_wide_weights_has_the_same_bits() {
+        let numbers = |n: usize| -> Vec<f32> {
+            (0..n).map(|ix| (ix * ix % 1013) as f32 / 1013.0 - 0.4).collect()
+        };
+        let (n_pixels, x_step) = (5, 3);
+        for (run_len, n_channels) in (1..=28).flat_map(|n| [16, 32, 48].map(|lanes| (n, lanes))) {
+            let x = numbers(2 * (n_pixels * x_step + run_len));
+            let d_y = numbers(2 * n_pixels * n_channels);
+            let before = numbers(run_len * n_channels);
+            let rows = [[x.len() / 2, 0], [1, n_pixels * n_channels]];
+            let mut expected = before.clone();
+            for (ix, sum) in expected.iter_mut().enumerate() {
+                let (at, c) = (ix / n_channels, ix % n_channels);
+                for [x_start, d_y_start] in rows {
+                    for pixel in 0..n_pixels {
+                        let x = x[x_start + pixel * x_step + at];
+                        *sum = x.mul_add(d_y[d_y_start + pixel * n_channels + c], *sum);
+                    }
+                }
+            }
+            let check = |set: &str, run: &dyn Fn(WideWeight<'_, f32>)| {
+                let mut d_weight = before.clone();
+                run(WideWeight(WeightRows {
+                    x: &x,
+                    d_y: &d_y,
+                    rows: &rows,
+                    n_pixels,
+                    n_channels,
+                    x_step,
+                    run_len,
+                    d_weight: &mut d_weight,
+                    d_weight_plane: 0,
+                }));
+                assert!(d_weight == expected, "{set}, runs of {run_len}, {n_channels} channels");
+            };
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                check("AVX2", &|weight| Simd::vectorize(v3, weight));
+                check("the widest vectors", &|weight| widest(weight));
             }
         }
     }
