@@ -44,6 +44,7 @@ impl Neighbours {
     }
 
     /// Returns those of `ranks` whose process has ended.
+    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only mpi.rs waits"))]
     pub(super) fn ended(&self, ranks: &[usize]) -> Vec<usize> {
         let among = self.0.iter().filter(|(rank, _)| ranks.contains(rank));
         among.filter(|(_, watch)| watch.has_ended()).map(|(rank, _)| *rank).collect()

@@ -116,8 +116,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         (
             "conv2d",
             "conv2d/transpose_weight",
-            "(position * ci_per_group + ci % ci_per_group) * n_co + co",
-            "(position * n_co + co) * ci_per_group + ci % ci_per_group",
+            "(position * ci_per_group + ci) * n_co + group * co_per_group + co",
+            "(position * n_co + group * co_per_group + co) * ci_per_group + ci",
         ),
     ),
     (
@@ -125,8 +125,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         (
             "conv2d",
             "conv2d/transpose_weight",
-            "ix / n_ci % co_per_group",
-            "ix / n_ci % ci_per_group",
+            "(n_groups * ci_per_group) % co_per_group",
+            "(n_groups * ci_per_group) % ci_per_group",
         ),
     ),
     (
@@ -361,10 +361,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Square64, ("conv2d", "conv2d/forward_tile", "first + at *", "first * 0u + at *")),
     (Registers, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
     (Square64, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
-    (
-        Registers,
-        ("conv2d", "conv2d/transpose_weight", "ci / ci_per_group * co_per_group +", "0u +"),
-    ),
+    (Registers, ("conv2d", "conv2d/transpose_weight", "+ group * co_per_group", "")),
+    (Registers, ("conv2d", "conv2d/transpose_weight", "co == co_per_group", "co > co_per_group")),
     (
         Registers,
         ("conv2d", "conv2d/kernel_rows", "KERNEL_H + POSITION_STEP_H - 1u - first.x", "KERNEL_H"),

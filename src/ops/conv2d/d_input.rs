@@ -86,7 +86,7 @@ impl Conv2dDInput {
         let mut launch = Launch::default().with_scratch(n_weights).then(
             Shader::new("conv2d/transpose_weight"),
             &transposed,
-            grid(n_weights),
+            grid(n_weights.div_ceil(4)),
         );
         bindings[0] = Binding::Scratch(0);
         let tiling = product.tiling(g, target);

@@ -126,17 +126,13 @@ impl Product {
         // The rows of a workgroup, those that must be of one phase, and the columns.
         let (shader, rows, rows_of_phase, columns) = match square {
             None => {
-                let most = channel_lanes(self.columns);
-                let [lanes, weight_lanes] = match tile {
-                    Tile::Subgroup => sharing_lanes(most.min(max_sharing), target),
-                    _ => [most, 1],
-                };
+                let [lanes, sharing, weight_lanes] = self.lanes(tile, max_sharing, target);
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
                 let shader = shader.constant("WEIGHT_LANES", weight_lanes);
                 let rows = 64 / lanes * 8;
                 let rows_of_phase = if self.equal_phases { 8 * weight_lanes } else { rows };
-                (with_lanes(shader, lanes, lanes, tile, target), rows, rows_of_phase, lanes * 4)
+                (with_lanes(shader, lanes, sharing, tile, target), rows, rows_of_phase, lanes * 4)
             }
             Some((import, side)) => {
                 let finish = match (mean_m2, tile) {
@@ -155,6 +151,26 @@ impl Product {
         let n_rows = n_phases * n_pixels.next_multiple_of(rows_of_phase);
         let [x, y, _] = grid_of_workgroups(n_rows.div_ceil(rows));
         (shader, [x, y, (self.columns.div_ceil(columns) * n_splits) as u32])
+    }
+}
+
+impl Product {
+    /// Returns the numbers of invocations that a workgroup of a register tile has along the channels, that share reads of
+    /// the source, and that share reads of the weight. With few rows, more than [`channel_lanes`] are along the channels,
+    /// because there are no rows for the others.
+    fn lanes(&self, tile: Tile, max_sharing: usize, target: &Target) -> [usize; 3] {
+        let most = channel_lanes(self.columns);
+        let [lanes, weight_lanes] = match tile {
+            Tile::Subgroup => sharing_lanes(most.min(max_sharing), target),
+            _ => [most, 1],
+        };
+        let n_rows = if self.equal_phases { self.rows } else { self.phases[1] };
+        let row_lanes = n_rows.div_ceil(8).next_power_of_two().min(64);
+        let wide = (64 / row_lanes).min(self.columns.div_ceil(4).next_power_of_two());
+        match wide > lanes {
+            true => [wide, wide.min(max_sharing), 1],
+            false => [lanes, lanes, weight_lanes],
+        }
     }
 }
 
@@ -232,6 +248,31 @@ mod tests {
         assert_eq!(n_splits(512, 4, 512, 512), 1, "enough tiles");
         assert_eq!(n_splits(32, 4, 512, 512), 3);
         assert_eq!(n_splits(2, 4, 16, 16), 1, "short sums");
+    }
+
+    #[test]
+    fn few_rows_leave_no_invocation_idle() {
+        let lanes = |rows, columns, max_sharing, subgroup| {
+            let product = Product {
+                rows,
+                columns,
+                phases: [1, rows],
+                kernel_step: 1,
+                depth: 64,
+                equal_phases: true,
+            };
+            let target =
+                Target { min_subgroup_size: subgroup, is_software: true, ..Target::default() };
+            let tile = if subgroup == 0 { Tile::Registers } else { Tile::Subgroup };
+            product.lanes(tile, max_sharing, &target)
+        };
+        assert_eq!(lanes(512, 256, 8, 8), [4, 4, 2]);
+        assert_eq!(lanes(98, 256, 8, 8), [4, 4, 2]);
+        assert_eq!(lanes(49, 256, 8, 8), [8, 8, 1]);
+        assert_eq!(lanes(8, 1024, 8, 8), [64, 8, 1]);
+        assert_eq!(lanes(8, 64, 2, 8), [16, 2, 1], "groups of 8 channels");
+        assert_eq!(lanes(1, 10, 8, 8), [4, 4, 2]);
+        assert_eq!([lanes(512, 256, 8, 0), lanes(8, 1024, 8, 0)], [[8, 8, 1], [64, 8, 1]]);
     }
 
     #[test]
