@@ -27,11 +27,26 @@ fn first_position(pixel: vec3<u32>) -> vec2<u32> {
     return vec2<u32>((pixel.y + PADDING_H) % STRIDE_H, (pixel.z + PADDING_W) % STRIDE_W);
 }
 
-// For forward_narrow.wgsl: the distances between the windows of two neighbouring pixels, and true because a larger ky or
-// kx has an earlier pixel of d_out.
+// For forward_narrow.wgsl, where a cell is STRIDE_H x STRIDE_W pixels of d_x. The window of the cell a, along each axis, is
+// the pixels of d_out from a + LEAD down. LEAD is that of the first position of the cell's last pixel.
+const LEAD_H: u32 = (STRIDE_H - 1u + PADDING_H) / STRIDE_H;
+const LEAD_W: u32 = (STRIDE_W - 1u + PADDING_W) / STRIDE_W;
+// The window ends with the last position of the cell's first pixel, (KERNEL - 1 - PADDING) / STRIDE, rounded down, before a.
+const TAPS_H: u32 = LEAD_H + 1u + (KERNEL_H - 1u + (STRIDE_H - 1u) * PADDING_H) / STRIDE_H - PADDING_H;
+const TAPS_W: u32 = LEAD_W + 1u + (KERNEL_W - 1u + (STRIDE_W - 1u) * PADDING_W) / STRIDE_W - PADDING_W;
+// The distances between the windows of two neighbouring cells, and true because a larger ky or kx has an earlier pixel of
+// d_out.
 const WINDOW_STEP_H: u32 = 1u;
 const WINDOW_STEP_W: u32 = 1u;
 const MIRRORED: bool = true;
+
+// Returns the position (ky, kx) that connects a pixel of the window to the pixel of a cell with this phase. A number past
+// the kernel, or below zero and wrapped around, is no position.
+fn kernel_position(tap: vec2<u32>, phase: vec2<u32>) -> vec2<u32> {
+    let padding = vec2<u32>(PADDING_H, PADDING_W);
+    let lead = vec2<u32>(LEAD_H, LEAD_W);
+    return phase + padding + tap * vec2<u32>(STRIDE_H, STRIDE_W) - lead * vec2<u32>(STRIDE_H, STRIDE_W);
+}
 
 // Finds the pixel of d_out that the weight at (ky, kx) connects to the pixel (n, h, w) of d_x; (ky, kx) is a position
 // that has a term. Returns two numbers, by which `d_output4` reads the pixel of d_out. The first number is OUTSIDE if

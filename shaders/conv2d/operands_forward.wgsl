@@ -24,11 +24,18 @@ fn first_position(pixel: vec3<u32>) -> vec2<u32> {
     return vec2<u32>(0u, 0u);
 }
 
-// For forward_narrow.wgsl: the distances between the windows of two neighbouring pixels, and true if the windows of later
-// pixels begin earlier in the source.
+// For forward_narrow.wgsl: the size of the window of a cell, the distances between the windows of two neighbouring cells,
+// and true if the windows of later cells begin earlier in the source.
+const TAPS_H: u32 = KERNEL_H;
+const TAPS_W: u32 = KERNEL_W;
 const WINDOW_STEP_H: u32 = STRIDE_H;
 const WINDOW_STEP_W: u32 = STRIDE_W;
 const MIRRORED: bool = false;
+
+// Returns the position (ky, kx) that connects a pixel of the window to the pixel of a cell with this phase.
+fn kernel_position(tap: vec2<u32>, phase: vec2<u32>) -> vec2<u32> {
+    return tap;
+}
 
 // Returns the source of the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y: the index of
 // its first channel, or OUTSIDE, and an unused 0.

@@ -6,13 +6,11 @@
 //        1 -1
 //        0 -1
 //
-// One invocation transforms one channel of one tile. src/ops/conv2d/winograd_launch.rs launches this kernel.
+// src/ops/conv2d/winograd_launch.rs launches this kernel.
 
-// #import shared/linear_index
 // #import conv2d/geometry
 // #import d_output
-// #import conv2d/winograd_tiles
-// #import conv2d/winograd_by_tiles
+// #import conv2d/winograd_transform
 
 // Returns a pixel, or 0 outside the plane.
 fn pixel_of(n: u32, y: u32, x: u32, channel: u32) -> f32 {
@@ -27,19 +25,8 @@ fn times_a(row: vec2<f32>) -> vec4<f32> {
     return vec4<f32>(row.x, row.x + row.y, row.x - row.y, -row.y);
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) n_workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local_ix: u32,
-) {
-    let ix = linear_index(workgroup, n_workgroups, local_ix);
-    let row = row_of(ix);
-    let channel = channel_of(ix);
-    if row >= PARTS * PART_ROWS {
-        return;
-    }
-    let tile = tile_at(row);
+// Transforms one channel of a tile, for a row of the matrices.
+fn transform(tile: vec3<u32>, row: u32, channel: u32) {
     let y = 2u * tile.y;
     let x = 2u * tile.z;
     let top = vec2<f32>(

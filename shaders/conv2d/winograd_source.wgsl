@@ -7,13 +7,10 @@
 //                   0  1  0 -1
 //
 // The source [N, H, W, CI] is x, or for the gradient of the input the gradient of the output, whose sizes H, W and CI
-// then are. PADDING_H and PADDING_W are the rows of zeros above the source and the columns of zeros left of it. One
-// invocation transforms one channel of one tile. The import `layout` defines the order of the invocations and of V.
+// then are. PADDING_H and PADDING_W are the rows of zeros above the source and the columns of zeros left of it.
 // src/ops/conv2d/winograd_launch.rs launches this kernel.
 
-// #import shared/linear_index
-// #import conv2d/winograd_tiles
-// #import layout
+// #import conv2d/winograd_transform
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 
@@ -37,19 +34,8 @@ fn times_b(tile: vec3<u32>, y: u32, channel: u32) -> vec4<f32> {
     return vec4<f32>(a - c, b + c, c - b, b - d);
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) n_workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local_ix: u32,
-) {
-    let ix = linear_index(workgroup, n_workgroups, local_ix);
-    let row = row_of(ix);
-    let channel = channel_of(ix);
-    if row >= PARTS * PART_ROWS {
-        return;
-    }
-    let tile = tile_at(row);
+// Transforms one channel of a tile, for a row of the matrices.
+fn transform(tile: vec3<u32>, row: u32, channel: u32) {
     let r0 = times_b(tile, 0u, channel);
     let r1 = times_b(tile, 1u, channel);
     let r2 = times_b(tile, 2u, channel);

@@ -337,6 +337,10 @@ fn cases() -> Vec<Case> {
         norm_case([3, 9, 11, 64], 129, same, false, false),
         // Several parts of the sums of the gradient of the weight, and rows of zeros in each.
         case([5, 17, 18, 64], 128, same, false, None),
+        // The same with a pool.
+        case([5, 18, 18, 64], 128, same, false, Some(2)),
+        // Two images begin at a multiple of 256 bytes, so an adapter with small bindings has chunks of two.
+        case([5, 9, 9, 96], 128, same, false, None),
     ]
     .into_iter()
     .chain(family_cases())

@@ -20,39 +20,42 @@ impl ConvGeometry {
 /// Planes of pixels, divided into blocks of equal size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Blocks {
-    /// Number of phases. All blocks of a workgroup belong to one phase.
-    n_phases: usize,
-    /// Number of blocks of a phase.
+    /// Number of blocks.
     count: usize,
     /// Rows and columns of a block.
     size: [usize; 2],
 }
 
 impl Blocks {
-    /// Divides the planes of `n` images, in each phase, into blocks of at most `most` rows and columns.
-    fn new(n_phases: usize, n: usize, plane: [usize; 2], most: [usize; 2]) -> Self {
+    /// Divides the planes of `n` images into blocks of at most `most` rows and columns.
+    fn new(n: usize, plane: [usize; 2], most: [usize; 2]) -> Self {
         let n_blocks = [0, 1].map(|axis| plane[axis].div_ceil(most[axis]));
         let size = [0, 1].map(|axis| plane[axis].div_ceil(n_blocks[axis]));
-        Self { n_phases, count: n * n_blocks[0] * n_blocks[1], size }
+        Self { count: n * n_blocks[0] * n_blocks[1], size }
     }
 
     /// Returns the blocks of the output for the forward pass.
     pub fn of_output(g: &ConvGeometry, target: &Target) -> Self {
-        Self::new(1, g.n, g.out, most(target))
+        Self::new(g.n, g.out, most(target))
     }
 
     /// Returns the blocks of the output for the gradient of the weight. An invocation computes several blocks, so a block
     /// has as many rows as possible.
     pub fn of_sums(g: &ConvGeometry, target: &Target) -> Self {
-        Self::new(1, g.n, g.out, [32, most(target)[1]])
+        let run = if target.is_software { RUN.div_ceil(g.window.stride[1]) } else { 4 };
+        Self::new(g.n, g.out, [32, run])
     }
 
-    /// Returns the blocks of the input, for its gradient. A plane has the pixels of one phase, whose row and column have
-    /// the same remainders by the stride.
+    /// Returns the blocks of the input, for its gradient. They are blocks of cells, which have as many rows and columns of
+    /// pixels as the stride.
     pub fn of_input(g: &ConvGeometry, target: &Target) -> Self {
         let [step_h, step_w] = g.window.stride;
-        let plane = [g.plane[0].div_ceil(step_h), g.plane[1].div_ceil(step_w)];
-        Self::new(step_h * step_w, g.n, plane, most(target))
+        let cells = [g.plane[0].div_ceil(step_h), g.plane[1].div_ceil(step_w)];
+        let [strip, run] = most(target);
+        // A cell of several pixels has as many stores, so a software adapter has one cell in a run.
+        let run = if target.is_software && step_w > 1 { 1 } else { run.div_ceil(step_w) };
+        let strip = if target.is_software { strip } else { strip.div_ceil(step_h) };
+        Self::new(g.n, cells, [strip, run])
     }
 
     /// Adds the constants of the blocks, and the import `trip_count` for the loop over the rows of a block.
@@ -77,15 +80,19 @@ impl Blocks {
             .import("weight", by_fours(channels, "conv2d/weight_vec4", "conv2d/weight_scalar"))
             .import("store_result", by_fours(channels, "conv2d/store_vec4", "conv2d/store_scalar"));
         let shader = with_lanes(self.add_to(shader, target), lanes, 64 / lanes, tile, target);
-        let [x, y, _] = grid_of_workgroups(self.n_phases * self.count.div_ceil(64 / lanes));
+        let [x, y, _] = grid_of_workgroups(self.count.div_ceil(64 / lanes));
         (shader, [x, y, channels.div_ceil(4 * lanes) as u32])
     }
 }
 
+/// Number of pixels in a run on a software adapter. llvmpipe compiles each read and each store of a vector into about 2
+/// KiB of machine code, and a run of eight pixels exceeds the 32 KiB of a processor's instruction cache.
+const RUN: usize = 4;
+
 /// Returns the largest number of rows and columns of a block. A larger block reads fewer numbers for each result, and a
 /// software adapter takes most of its time for reads. On hardware, the block must fit the registers.
 fn most(target: &Target) -> [usize; 2] {
-    if target.is_software { [8, 8] } else { [4, 4] }
+    if target.is_software { [16, RUN] } else { [4, 4] }
 }
 
 #[cfg(test)]
@@ -95,7 +102,7 @@ mod tests {
     #[test]
     fn blocks_divide_planes_evenly() {
         let blocks = |plane| {
-            let Blocks { count, size, .. } = Blocks::new(1, 2, plane, [8, 8]);
+            let Blocks { count, size, .. } = Blocks::new(2, plane, [8, 8]);
             (count, size)
         };
         assert_eq!(blocks([32, 32]), (32, [8, 8]));

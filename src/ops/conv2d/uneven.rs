@@ -1,14 +1,21 @@
 //! Convolutions with uneven groups, whose numbers of channels are not multiples of 4, such as 8 groups of 25 channels.
 //!
 //! A vector of four neighbouring channels would have channels of two groups. So each group is padded with channels of
-//! zeros, to a multiple of 4. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
-//! `shaders/conv2d/regroup.wgsl` copies the operands to padded scratch buffers, and the result back.
+//! zeros, to a multiple of 8. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
+//! `shaders/conv2d/pad_groups.wgsl` copies the operands to padded scratch buffers, and `unpad_groups.wgsl` the result
+//! back.
 
 use super::ConvGeometry;
 use crate::kernel::{Binding, Launch, Shader, grid};
 
 /// Largest padded copy, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
 pub(super) const MAX_PADDED_BYTES: usize = 128 << 20;
+
+/// Returns the number of channels of a padded group: a multiple of 8, so that two neighbouring invocations of a product
+/// have channels of one group and share their reads.
+fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(8)
+}
 
 /// A tensor `[outer, rows, groups, columns]`, whose rows and columns are padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,28 +31,32 @@ pub(super) struct Regrouped {
 impl Regrouped {
     /// Returns `n` pixels, or a vector of one number a channel, with `channels` channels in each group.
     pub fn pixels(g: &ConvGeometry, n: usize, channels: usize) -> Self {
-        let padded = channels.next_multiple_of(4);
-        Self { outer: n, groups: g.groups, exact: [1, channels], padded: [1, padded] }
+        Self { outer: n, groups: g.groups, exact: [1, channels], padded: [1, padded(channels)] }
     }
 
     /// Returns the weight, `[KH · KW, Ci/groups, groups, Co/groups]`.
     pub fn weight(g: &ConvGeometry) -> Self {
         let exact = [g.ci_per_group(), g.co_per_group()];
-        let padded = exact.map(|channels| channels.next_multiple_of(4));
-        Self { outer: g.window.area(), groups: g.groups, exact, padded }
+        Self { outer: g.window.area(), groups: g.groups, exact, padded: exact.map(padded) }
     }
 
-    fn n_elements(&self, [rows, columns]: [usize; 2]) -> usize {
+    /// Returns the number of elements of the padded tensor.
+    fn n_padded(&self) -> usize {
+        let [rows, columns] = self.padded;
         self.outer * rows * self.groups * columns
     }
 
-    /// Appends the dispatch that copies the tensor from sizes to other sizes.
-    fn copy(&self, launch: Launch, buffers: [Binding; 2], sizes: [[usize; 2]; 2]) -> Launch {
-        let [[rows, columns], [to_rows, to_columns]] = sizes;
-        let numbers = [self.groups, rows, columns, to_rows, to_columns].map(Binding::size);
-        let bindings: Vec<_> = buffers.into_iter().chain(numbers).collect();
-        let shader = Shader::new("conv2d/regroup");
-        launch.then(shader, &bindings, grid(self.n_elements(sizes[1])))
+    /// Appends the dispatch of a shader that copies the tensor between the two sizes.
+    fn copy(&self, launch: Launch, path: &'static str, buffers: [Binding; 2]) -> Launch {
+        let [[rows, columns], [padded_rows, padded_columns]] = [self.exact, self.padded];
+        let shader = Shader::new(path).constants(&[
+            ("GROUPS", self.groups),
+            ("ROWS", rows),
+            ("COLUMNS", columns),
+            ("PADDED_ROWS", padded_rows),
+            ("PADDED_COLUMNS", padded_columns),
+        ]);
+        launch.then(shader, &buffers, grid(self.n_padded() / 4))
     }
 }
 
@@ -57,7 +68,7 @@ impl ConvGeometry {
         if self.groups == 1 || self.is_narrow() || fit {
             return None;
         }
-        let [ci, co] = sizes.map(|size| self.groups * size.next_multiple_of(4));
+        let [ci, co] = sizes.map(|size| self.groups * padded(size));
         Some(Self { ci, co, ..*self })
     }
 }
@@ -69,11 +80,11 @@ pub(super) fn launch(padded: Launch, inputs: &[Regrouped], output: Regrouped) ->
     let mut launch = Launch { scratch: padded.scratch, dispatches: Vec::new() };
     for (ix, input) in inputs.iter().enumerate() {
         let buffers = [Binding::Input(ix), Binding::Scratch(n_scratch + ix)];
-        launch = launch.with_scratch(input.n_elements(input.padded));
-        launch = input.copy(launch, buffers, [input.exact, input.padded]);
+        launch = launch.with_scratch(input.n_padded());
+        launch = input.copy(launch, "conv2d/pad_groups", buffers);
     }
     let result = Binding::Scratch(n_scratch + inputs.len());
-    launch = launch.with_scratch(output.n_elements(output.padded));
+    launch = launch.with_scratch(output.n_padded());
     for mut dispatch in padded.dispatches {
         for binding in &mut dispatch.bindings {
             match *binding {
@@ -84,5 +95,5 @@ pub(super) fn launch(padded: Launch, inputs: &[Regrouped], output: Regrouped) ->
         }
         launch.dispatches.push(dispatch);
     }
-    output.copy(launch, [result, Binding::Output(0)], [output.padded, output.exact])
+    output.copy(launch, "conv2d/unpad_groups", [result, Binding::Output(0)])
 }

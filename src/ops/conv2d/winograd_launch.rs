@@ -224,8 +224,9 @@ pub fn d_weight(g: &ConvGeometry, pool: Option<[usize; 2]>, target: &Target) -> 
         let bindings = [Binding::InputPart(0, span(&images, x_image)), SOURCE];
         let n_invocations = n_rows.next_multiple_of(NEIGHBOURS) * g.ci;
         launch = launch.then(shader, &bindings, grid(n_invocations));
-        let shader = with_d_output(g.shader("conv2d/winograd_d_output"), pool);
-        let shader = shader.constants(&tiles);
+        let shader = with_d_output(g.shader("conv2d/winograd_d_output"), pool)
+            .import("layout", "conv2d/winograd_by_tiles")
+            .constants(&tiles);
         let shader = shader.constants(&[("CHANNELS", co), ("TRANSFORMED_BINDING", 0)]);
         let [d_y, index] = [1, 2].map(|ix| Binding::InputPart(ix, span(&images, y_image)));
         launch = match pool {

@@ -1,0 +1,26 @@
+// padded[outer, row, group, column] = exact[outer, row, group, column], or 0 past the last row or column of a group
+//
+// padded_groups.wgsl has the shapes. src/ops/conv2d/uneven.rs launches this kernel.
+
+// #import conv2d/padded_groups
+
+@group(0) @binding(0) var<storage, read> exact: array<f32>;
+@group(0) @binding(1) var<storage, read_write> padded: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let vector = linear_index(workgroup, n_workgroups, local_ix);
+    if vector < arrayLength(&padded) {
+        let place = exact_of(vector);
+        var values = vec4<f32>();
+        if place.y > 0u { values.x = exact[place.x]; }
+        if place.y > 1u { values.y = exact[place.x + 1u]; }
+        if place.y > 2u { values.z = exact[place.x + 2u]; }
+        if place.y > 3u { values.w = exact[place.x + 3u]; }
+        padded[vector] = values;
+    }
+}
