@@ -100,6 +100,10 @@ fn a_run_on_any_number_of_ranks_has_the_weights_of_one() {
             assert!(weights(&out) == weights(&first), "{shards} shards, {n} ranks: other weights");
         }
     }
+    // An interval of time, which each rank's clock measures for itself.
+    let more = ["--shards=8", "--checkpoint-every=0.0001m", "--out=timed"];
+    succeeds(2, path, &[&TRAIN[..], &more].concat());
+    assert!(weights("timed") == weights("run-8-1"), "with checkpoints by time: other weights");
     let metrics = fs::read_to_string(path.join("run-8-3/metrics.jsonl")).expect("metrics");
     assert!(metrics.contains("\"ranks\":3") && metrics.contains("exchanged_bytes"), "{metrics}");
 }

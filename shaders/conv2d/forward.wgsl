@@ -23,7 +23,7 @@
 // #import lanes
 // #import trip_count
 
-// The number of invocations of a workgroup along the channels, a power of two up to 8.
+// The number of invocations of a workgroup along the channels, a power of two up to 64.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
 // The number of pixels that an invocation reads itself, at most 8. Compilers keep arrays of this length in registers,

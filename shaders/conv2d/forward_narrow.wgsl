@@ -4,7 +4,7 @@
 // The product is that of forward.wgsl, with the same terms in the same order. There the invocations of neighbouring
 // channels share the numbers of the source; here their groups differ, and they share nothing. But the windows of
 // neighbouring pixels overlap. An invocation moves its window down the rows of the source, and reads each number under
-// its block once: for a 3x3 kernel and a block of 4 x 8 pixels, 60 numbers for each channel in place of 288.
+// its block once: for a 3x3 kernel and a block of 16 x 4 pixels, 108 numbers for each channel in place of 576.
 // Invocations of the same channels and neighbouring blocks need the same weights. With subgroups each of them reads a
 // part of the weights, and gets the others by a shuffle (the import `lanes`).
 //

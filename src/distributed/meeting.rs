@@ -27,6 +27,7 @@ pub(super) enum Kind {
     Gather,
     Numbers,
     Barrier,
+    Files,
     Finish,
 }
 
@@ -37,18 +38,19 @@ pub(super) struct Meeting<'a> {
     pub number: u64,
     /// Time after which a missing rank ends the run.
     pub timeout: Duration,
-    /// The same time once this rank has a signal to stop.
+    /// The same time for a rank on another machine, once this rank has a signal to stop.
     pub timeout_of_stopped: Duration,
     /// True once this rank has a signal to stop.
     pub is_stopped: Option<&'a AtomicBool>,
 }
 
 impl Meeting<'_> {
-    /// Returns the time after which a missing rank ends the run now, and the circumstance that shortens it as text.
+    /// Returns the time after which missing ranks end the run now, and the circumstance that shortens it as text.
+    /// `are_watched` returns true if this process sees the processes of all missing ranks: then they live.
     #[cfg_attr(not(any(feature = "mpi", test)), expect(dead_code, reason = "only mpi.rs waits"))]
-    pub fn limit(&self) -> (Duration, &'static str) {
+    pub fn limit(&self, are_watched: impl Fn() -> bool) -> (Duration, &'static str) {
         let is_stopped = self.is_stopped.is_some_and(|stopped| stopped.load(Ordering::Relaxed));
-        match is_stopped && self.timeout_of_stopped < self.timeout {
+        match is_stopped && self.timeout_of_stopped < self.timeout && !are_watched() {
             true => (self.timeout_of_stopped, " after a signal to stop"),
             false => (self.timeout, ""),
         }
@@ -62,8 +64,14 @@ impl Meeting<'_> {
 
 /// Returns the name of an operation, given the number of its kind and its own number.
 pub(super) fn name(kind: u64, number: u64) -> String {
-    let names =
-        ["an exchange", "a gather", "a gather of numbers", "a barrier", "the end of the run"];
+    let names = [
+        "an exchange",
+        "a gather",
+        "a gather of numbers",
+        "a barrier",
+        "a wait for files",
+        "the end of the run",
+    ];
     let kind = usize::try_from(kind).ok().and_then(|kind| names.get(kind)).unwrap_or(&"unknown");
     format!("{kind} (operation {number})")
 }
@@ -91,10 +99,12 @@ mod tests {
             timeout_of_stopped: short,
             is_stopped: Some(&stopped),
         };
-        assert_eq!(meeting.limit(), (long, ""));
+        assert_eq!(meeting.limit(|| false), (long, ""));
         stopped.store(true, Ordering::Relaxed);
-        assert_eq!(meeting.limit(), (short, " after a signal to stop"));
-        assert_eq!(Meeting { timeout_of_stopped: Duration::MAX, ..meeting }.limit(), (long, ""));
+        assert_eq!(meeting.limit(|| false), (short, " after a signal to stop"));
+        assert_eq!(meeting.limit(|| true), (long, ""), "a process that lives is slow");
+        let unlimited = Meeting { timeout_of_stopped: Duration::MAX, ..meeting };
+        assert_eq!(unlimited.limit(|| false), (long, ""));
     }
 
     #[test]

@@ -29,17 +29,15 @@ const SPIN_TO_MOVE: Duration = Duration::from_secs(1);
 /// The shortest and the longest sleep between two tests.
 const SLEEPS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
 
-/// The time between two looks at the processes of other ranks.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// The time that a rank whose process has ended may be missing. Meanwhile its last messages arrive, and a launcher that has
-/// seen its end ends the others.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
+/// The time from the end of another rank's process to the end of all. Meanwhile the messages that it sent before arrive, and
+/// a launcher that notices its end ends the others.
+const AFTER_AN_END: Duration = Duration::from_millis(1500);
 
 /// The connection to other ranks.
 pub(super) struct Engine {
     world: Communicator,
-    neighbours: Neighbours,
+    /// The other ranks whose processes a thread watches.
+    watched: Vec<usize>,
     /// Its drop finalizes MPI.
     _mpi: Mpi,
 }
@@ -51,12 +49,30 @@ impl Engine {
             .map_err(|error| WorldError::Mpi(error.to_string()))?;
         let world = mpi.world();
         failure::arm(mpi.world());
-        Ok(Self { world, neighbours: Neighbours::default(), _mpi: mpi })
+        Ok(Self { world, watched: Vec::new(), _mpi: mpi })
     }
 
-    /// Makes the end of one of these processes end all ranks, while this one waits for it.
+    /// Makes the end of one of these processes end all ranks, until the run is finished. The thread calls MPI only to abort.
     pub(super) fn watch(&mut self, neighbours: Neighbours) {
-        self.neighbours = neighbours;
+        self.watched = neighbours.ranks().collect();
+        if self.watched.is_empty() {
+            return;
+        }
+        let watch = move || {
+            let ended = neighbours.wait();
+            thread::sleep(AFTER_AN_END);
+            if failure::is_armed() {
+                let process =
+                    if ended.len() == 1 { "its process has" } else { "their processes have" };
+                let example = "for example by a signal or for lack of memory";
+                failure::fail(
+                    &format!("{}: {process} ended, {example}", ranks_text(&ended)),
+                    FAILED,
+                );
+            }
+        };
+        let thread = thread::Builder::new().name("neighbours".to_string()).spawn(watch);
+        thread.unwrap_or_else(|error| self.fail(&format!("thread: {error}"), FAILED));
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -140,7 +156,6 @@ impl Engine {
         mut pending: Vec<(usize, Request<'_>)>,
     ) {
         let begun = Instant::now();
-        let (mut next_look, mut ended_at) = (LOOK, None);
         loop {
             pending.retain_mut(|(_, request)| match request.test() {
                 Ok(status) => status.is_none(),
@@ -150,9 +165,11 @@ impl Engine {
                 return;
             }
             let passed = begun.elapsed();
-            let (limit, circumstance) = meeting.limit();
+            let missing = || missing(&pending);
+            let are_watched = || missing().iter().all(|rank| self.watched.contains(rank));
+            let (limit, circumstance) = meeting.limit(are_watched);
             if passed > limit {
-                let missing = missing(&pending);
+                let missing = missing();
                 let these = if missing.len() == 1 { "this rank" } else { "these ranks" };
                 let advice = match circumstance {
                     "" => format!("; look at {these}, or raise --rank-timeout"),
@@ -162,23 +179,6 @@ impl Engine {
                 let name = meeting.name();
                 let error = format!("{ranks}: no answer for {seconds:.0} s in {name}{advice}");
                 self.fail(&error, FAILED);
-            }
-            if passed > next_look {
-                next_look = passed + LOOK;
-                let ended = self.neighbours.ended(&missing(&pending));
-                let is_late =
-                    !ended.is_empty() && passed - *ended_at.get_or_insert(passed) > LAST_WORDS;
-                if is_late {
-                    let (have, process) = match ended.len() {
-                        1 => ("has ended", "its process"),
-                        _ => ("have ended", "their processes"),
-                    };
-                    let error = format!(
-                        "{}: {process} {have}, killed or without memory",
-                        ranks_text(&ended)
-                    );
-                    self.fail(&error, FAILED);
-                }
             }
             match passed.checked_sub(spin) {
                 None => thread::yield_now(),

@@ -1,7 +1,7 @@
 //! The processes of the other ranks of this machine.
 //!
 //! `mpirun` ends all ranks when one is killed. `srun` sends the others a signal to stop, which they cannot act on together,
-//! and kills them half a minute later. So a rank that waits looks itself whether a process beside it has ended.
+//! and kills them half a minute later. So each rank has a thread that waits for the end of a process beside it.
 
 use std::fs;
 
@@ -43,11 +43,16 @@ impl Neighbours {
         Self(near.collect())
     }
 
-    /// Returns those of `ranks` whose process has ended.
-    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only mpi.rs waits"))]
-    pub(super) fn ended(&self, ranks: &[usize]) -> Vec<usize> {
-        let among = self.0.iter().filter(|(rank, _)| ranks.contains(rank));
-        among.filter(|(_, watch)| watch.has_ended()).map(|(rank, _)| *rank).collect()
+    /// Returns the ranks.
+    pub(super) fn ranks(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(rank, _)| *rank)
+    }
+
+    /// Waits until a process has ended, and returns the ranks whose processes have.
+    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only mpi.rs watches"))]
+    pub(super) fn wait(&self) -> Vec<usize> {
+        let ended = watch::wait(self.0.iter().map(|(_, watch)| watch));
+        self.ranks().zip(ended).filter_map(|(rank, ended)| ended.then_some(rank)).collect()
     }
 }
 
@@ -55,24 +60,39 @@ impl Neighbours {
 mod watch {
     use std::os::fd::OwnedFd;
 
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-    /// A process. Unlike its number, the descriptor never means a later process.
-    pub(super) struct Watch(OwnedFd);
+    /// The descriptor of a process, which never means a later process with the same number; none if the process has ended.
+    pub(super) struct Watch(Option<OwnedFd>);
 
     impl Watch {
-        /// Returns a watch of the process; None if it has ended, or if the kernel has no such descriptors (before 5.3).
+        /// Returns a watch of the process; none if the kernel has no such descriptors (before Linux 5.3).
         pub(super) fn of(id: u32) -> Option<Self> {
             let id = Pid::from_raw(i32::try_from(id).ok()?)?;
-            pidfd_open(id, PidfdFlags::empty()).ok().map(Self)
+            match pidfd_open(id, PidfdFlags::empty()) {
+                Ok(descriptor) => Some(Self(Some(descriptor))),
+                Err(Errno::SRCH) => Some(Self(None)),
+                Err(_) => None,
+            }
         }
+    }
 
-        /// Returns true if the process has ended, whether or not its parent has asked for its exit code.
-        pub(super) fn has_ended(&self) -> bool {
-            let mut descriptors = [PollFd::new(&self.0, PollFlags::IN)];
-            poll(&mut descriptors, Some(&Timespec::default())).is_ok_and(|n_ready| n_ready > 0)
+    /// Waits until a process has ended, whether or not its parent has asked for its exit code. Returns true for each that
+    /// has.
+    pub(super) fn wait<'a>(watches: impl Iterator<Item = &'a Watch>) -> Vec<bool> {
+        let watches: Vec<_> = watches.collect();
+        let is_gone = |watch: &&Watch| watch.0.is_none();
+        if watches.iter().any(is_gone) {
+            return watches.iter().map(is_gone).collect();
         }
+        let living = watches.iter().filter_map(|watch| watch.0.as_ref());
+        let mut descriptors: Vec<_> =
+            living.map(|descriptor| PollFd::new(descriptor, PollFlags::IN)).collect();
+        // A signal interrupts the call.
+        while !poll(&mut descriptors, None).is_ok_and(|n_ended| n_ended > 0) {}
+        descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect()
     }
 }
 
@@ -85,10 +105,10 @@ mod watch {
         pub(super) fn of(_: u32) -> Option<Self> {
             None
         }
+    }
 
-        pub(super) fn has_ended(&self) -> bool {
-            match *self {}
-        }
+    pub(super) fn wait<'a>(watches: impl Iterator<Item = &'a Watch>) -> Vec<bool> {
+        watches.map(|watch| match *watch {}).collect()
     }
 }
 
@@ -108,20 +128,18 @@ mod tests {
         };
         let [first, second] = processes.each_ref().map(std::process::Child::id);
         let places = [place(1, "a"), place(first, "a"), place(second, "a"), place(second, "b")];
+        // Rank 3 is a process of another container with the number of rank 2.
         let neighbours = Neighbours::of(0, &places);
-        assert_eq!(neighbours.ended(&[1, 2, 3]), []);
-        for process in &mut processes {
-            process.kill().expect("killed");
-        }
-        while neighbours.ended(&[1, 2]).len() < 2 {
-            std::thread::yield_now();
-        }
-        // Rank 3 has the number of a process that has ended, in another container.
-        assert_eq!(neighbours.ended(&[2, 3]), [2]);
-        for process in &mut processes {
-            process.wait().expect("ended");
-        }
-        assert!(Neighbours::of(0, &places).0.is_empty());
+        assert_eq!(neighbours.ranks().collect::<Vec<_>>(), [1, 2]);
+        let [first, second] = &mut processes;
+        second.kill().expect("killed");
+        assert_eq!(neighbours.wait(), [2]);
+        second.wait().expect("ended");
+        assert_eq!(neighbours.wait(), [2]);
+        assert_eq!(Neighbours::of(0, &places).wait(), [2], "it ended before the watch began");
+        first.kill().expect("killed");
+        first.wait().expect("ended");
+        assert_eq!(neighbours.wait(), [1, 2]);
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub trait Ranks {
         self.all_gather(&[]);
     }
 
-    /// Waits until the first rank has written its files. Unlike in [`Ranks::barrier`], a rank that hangs ends all.
+    /// Waits until all ranks have called it, such as after the first rank has written files. Unlike in [`Ranks::barrier`], a
+    /// rank that hangs ends all.
     fn wait_for_files(&self) {
         self.all_gather(&[]);
     }

@@ -40,7 +40,7 @@ pub struct World {
     timeout: Duration,
     is_stopped: OnceCell<Arc<AtomicBool>>,
     begun: Instant,
-    /// The begin of the latest operation of each kind.
+    /// The beginning of the latest operation of each kind.
     latest: Cell<[Option<Instant>; N_KINDS]>,
     n_operations: Cell<u64>,
     traffic: Cell<Traffic>,
@@ -83,9 +83,8 @@ impl World {
             places.iter().map(|place| serde_json::from_slice(place)).collect();
         world.places = decoded
             .unwrap_or_else(|error| world.fail(&format!("places of ranks: {error}"), FAILED));
-        let neighbours = Neighbours::of(rank, &world.places);
         if let Some(engine) = &mut world.engine {
-            engine.watch(neighbours);
+            engine.watch(Neighbours::of(rank, &world.places));
         }
         Ok(world)
     }
@@ -111,10 +110,10 @@ impl World {
         self.timeout = timeout;
     }
 
-    /// Shortens the waits of this rank from the moment at which the flag is true, since another rank may be dead: SLURM sends
-    /// the others a signal to stop when one of a job is killed, and kills them after half a minute. A rank that is missing
-    /// in an exchange, or in a gather of numbers, then ends all after 3 seconds, or after twice the time between two such
-    /// operations if that is longer. The first call counts.
+    /// Shortens the waits for ranks of other machines from the moment at which the flag is true, since one may be dead:
+    /// SLURM sends the others a signal to stop when one of a job is killed, and kills them after half a minute. A rank that
+    /// is missing in an exchange or a gather then ends all after 3 seconds, or after twice the time between the beginnings
+    /// of the latest two such operations if that is longer. The first call counts.
     pub fn stops_with(&self, is_stopped: &Arc<AtomicBool>) {
         self.is_stopped.get_or_init(|| Arc::clone(is_stopped));
     }
@@ -238,6 +237,15 @@ impl World {
         }
     }
 
+    /// Waits until all ranks have called it, such as after the first rank has written files. Unlike in [`World::barrier`], a
+    /// rank that hangs ends all.
+    pub fn wait_for_files(&self) {
+        if let Some(engine) = &self.engine {
+            let (_, _, traffic) = self.meet(engine, Kind::Files, |_| [0, 0]);
+            self.add(traffic);
+        }
+    }
+
     /// Compares named values, which must be equal on all ranks. A difference ends all ranks, and rank 0 prints the first
     /// item that differs, with the ranks.
     pub fn check(&self, items: &[(&str, String)]) {
@@ -331,15 +339,15 @@ impl World {
         (meeting, theirs, Traffic { wait_seconds, ..Traffic::default() })
     }
 
-    /// Returns the limit of a wait after a signal to stop, for an operation that begins now. All ranks have as much to
-    /// compute between two operations of a kind. There is no such limit where one rank may be writing files, and before
-    /// the first interval.
+    /// Returns the limit of a wait after a signal to stop, for an operation that begins now. The interval since the latest
+    /// operation of the kind includes the wait for the slowest rank. There is no such limit where one rank may be writing
+    /// files, and before the first interval.
     fn timeout_of_stopped(&self, kind: Kind, now: Instant) -> Duration {
         let mut latest = self.latest.get();
         let before = latest[kind as usize].replace(now);
         self.latest.set(latest);
         match (kind, before) {
-            (Kind::Exchange | Kind::Numbers, Some(before)) => {
+            (Kind::Exchange | Kind::Gather | Kind::Numbers, Some(before)) => {
                 TIMEOUT_OF_STOPPED.max(2 * now.duration_since(before))
             }
             _ => NO_LIMIT,
@@ -372,6 +380,10 @@ impl Ranks for World {
 
     fn barrier(&self) {
         Self::barrier(self);
+    }
+
+    fn wait_for_files(&self) {
+        Self::wait_for_files(self);
     }
 
     fn all_numbers(&self, number: u64) -> Vec<u64> {

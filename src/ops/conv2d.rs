@@ -417,6 +417,17 @@ fn family_cases() -> Vec<Case> {
         case([2, 11, 9, 36], 36, grouped(36, 5, 2), false, None),
         case([2, 8, 8, 5], 5, grouped(5, 3, 1), false, None),
         norm_case([3, 9, 8, 8], 8, grouped(2, 3, 1), false, false),
+        // Groups that are padded to 4 channels.
+        case([2, 6, 9, 9], 9, grouped(3, 3, 1), true, None),
+        case([1, 7, 6, 5], 10, grouped(5, 3, 2), false, None),
+        // The CPU device packs rows of seven blocks together, and of four for the last task; of four and one with 7x7.
+        case([2, 14, 14, 400], 400, grouped(400, 3, 2), false, None),
+        case([4, 7, 7, 208], 208, grouped(13, 7, 1), false, None),
+        // Few pixels, for which a GPU has up to 64 invocations along the channels.
+        case([1, 2, 3, 68], 128, Conv2d::square(3, 1, 1), true, None),
+        case([2, 4, 4, 96], 72, Conv2d::square(3, 2, 1), false, None),
+        case([1, 3, 3, 64], 64, grouped(8, 3, 1), false, None),
+        norm_case([2, 3, 5, 64], 96, Conv2d::square(3, 1, 1), true, false),
         // Wider groups. Those of the last two fill tiles of 64 and of 128 columns.
         case([2, 6, 7, 16], 16, grouped(2, 3, 1), true, None),
         case([2, 7, 6, 16], 32, grouped(2, 3, 2), false, None),

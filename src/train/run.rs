@@ -64,17 +64,19 @@ impl Job<'_> {
         self.ranks.is_none_or(|ranks| ranks.rank() == 0)
     }
 
-    /// Returns the requests that signals have made on any rank: to stop, and to write a checkpoint. Also returns the longest
-    /// time of all ranks, where `waited` is that of this rank, in seconds. All ranks call it after the same step.
-    fn requests(&self, waited: f64) -> ([bool; 2], f64) {
-        let own = [self.stop, self.checkpoint].map(|flag| flag.load(Ordering::Relaxed));
+    /// Returns the requests that all ranks act on: to stop, and to write a checkpoint, from signals that reached any rank;
+    /// and a checkpoint that is due by the first rank's clock, where `is_due` is that of this rank. Also returns the
+    /// longest time of all ranks, where `waited` is that of this rank, in seconds. All ranks call it after the same step.
+    fn requests(&self, is_due: bool, waited: f64) -> ([bool; 3], f64) {
+        let [stops, asks] = [self.stop, self.checkpoint].map(|flag| flag.load(Ordering::Relaxed));
+        let own = [stops, asks, is_due && self.is_first()];
         let Some(ranks) = self.ranks else { return (own, waited) };
         // One message has all: a bit for each request, and microseconds above them.
-        let flags = u64::from(own[0]) | u64::from(own[1]) << 1;
-        let all = ranks.all_numbers(((1e6 * waited) as u64) << 2 | flags);
+        let flags = (0..3).fold(0, |flags, bit| flags | u64::from(own[bit]) << bit);
+        let all = ranks.all_numbers(((1e6 * waited) as u64) << 3 | flags);
         let is_set = |bit: u32| all.iter().any(|number| number >> bit & 1 == 1);
-        let longest = all.iter().map(|number| number >> 2).max().unwrap_or_default();
-        ([is_set(0), is_set(1)], 1e-6 * longest as f64)
+        let longest = all.iter().map(|number| number >> 3).max().unwrap_or_default();
+        ([0, 1, 2].map(is_set), 1e-6 * longest as f64)
     }
 }
 
@@ -283,14 +285,15 @@ impl Run<'_> {
             self.trainer.state.request_metrics()?;
         }
         let waited = self.job.ranks.map_or(0.0, |ranks| ranks.traffic().0 - self.traffic.0);
-        let ([stops, is_asked_for], longest_wait) = self.job.requests(waited);
+        let is_due = self.retention.is_due(self.trainer.state.n_steps);
+        let ([stops, is_asked_for, is_due], longest_wait) = self.job.requests(is_due, waited);
         if self.job.ranks.is_some() {
             self.display.waited_for_ranks(longest_wait);
         }
         if stops {
             return Err(Stopped::Early(Ended::Interrupted));
         }
-        if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
+        if is_asked_for || is_due {
             self.epoch_watch.stop();
             self.write_checkpoint(is_asked_for)?;
             self.wait_for_files();

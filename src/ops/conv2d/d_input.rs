@@ -64,10 +64,8 @@ impl Op for Conv2dDInput {
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
         if let Some(padded) = g.with_padded_groups() {
-            let d_y = Regrouped::pixels(&g, g.n_pixels(), g.co_per_group());
-            let d_x = Regrouped::pixels(&g, g.n * g.plane[0] * g.plane[1], g.ci_per_group());
-            let padded = self.fast(&padded, target);
-            return uneven::launch(padded, &[Regrouped::weight(&g), d_y], d_x);
+            let inputs = [Regrouped::weight(&g), Regrouped::y(&g)];
+            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::x(&g));
         }
         self.fast(&g, target)
     }

@@ -80,10 +80,8 @@ impl Op for Conv2dDWeight {
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
         if let Some(padded) = g.with_padded_groups() {
-            let x = Regrouped::pixels(&g, g.n * g.plane[0] * g.plane[1], g.ci_per_group());
-            let d_y = Regrouped::pixels(&g, g.n_pixels(), g.co_per_group());
-            let padded = self.fast(&padded, target);
-            return uneven::launch(padded, &[x, d_y], Regrouped::weight(&g));
+            let inputs = [Regrouped::x(&g), Regrouped::y(&g)];
+            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::weight(&g));
         }
         self.fast(&g, target)
     }

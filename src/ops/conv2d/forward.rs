@@ -142,12 +142,9 @@ impl Op for Conv2dForward {
         }
         if let Some(padded) = g.with_padded_groups() {
             let padded = Self { mean_m2: false, ..self.clone() }.fast(&padded, target);
-            let pixels = Regrouped::pixels;
-            let n_x_pixels = g.n * g.plane[0] * g.plane[1];
-            let mut inputs = vec![pixels(&g, n_x_pixels, g.ci_per_group()), Regrouped::weight(&g)];
-            inputs.extend(self.has_bias.then(|| pixels(&g, 1, g.co_per_group())));
-            let y = pixels(&g, g.n_pixels(), g.co_per_group());
-            return then_mean_m2(uneven::launch(padded, &inputs, y));
+            let mut inputs = vec![Regrouped::x(&g), Regrouped::weight(&g)];
+            inputs.extend(self.has_bias.then(|| Regrouped::bias(&g)));
+            return then_mean_m2(uneven::launch(padded, &inputs, Regrouped::y(&g)));
         }
         self.fast(&g, target)
     }

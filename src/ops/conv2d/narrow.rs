@@ -9,6 +9,10 @@ use super::{ConvGeometry, by_fours};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Shader, Target, Tile};
 
+/// Number of pixels in a run on a software adapter. llvmpipe compiles each read and each store of a vector into about 2
+/// KiB of machine code, and a run of eight pixels exceeds the 32 KiB of a processor's instruction cache.
+const RUN: usize = 4;
+
 impl ConvGeometry {
     /// Returns true if the groups are narrow.
     pub fn is_narrow(&self) -> bool {
@@ -84,10 +88,6 @@ impl Blocks {
         (shader, [x, y, channels.div_ceil(4 * lanes) as u32])
     }
 }
-
-/// Number of pixels in a run on a software adapter. llvmpipe compiles each read and each store of a vector into about 2
-/// KiB of machine code, and a run of eight pixels exceeds the 32 KiB of a processor's instruction cache.
-const RUN: usize = 4;
 
 /// Returns the largest number of rows and columns of a block. A larger block reads fewer numbers for each result, and a
 /// software adapter takes most of its time for reads. On hardware, the block must fit the registers.

@@ -1,7 +1,7 @@
 //! Convolutions with uneven groups, whose numbers of channels are not multiples of 4, such as 8 groups of 25 channels.
 //!
 //! A vector of four neighbouring channels would have channels of two groups. So each group is padded with channels of
-//! zeros, to a multiple of 8. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
+//! zeros, to a multiple of 8, or to 4. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
 //! `shaders/conv2d/pad_groups.wgsl` copies the operands to padded scratch buffers, and `unpad_groups.wgsl` the result
 //! back.
 
@@ -11,10 +11,12 @@ use crate::kernel::{Binding, Launch, Shader, grid};
 /// Largest padded copy, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
 pub(super) const MAX_PADDED_BYTES: usize = 128 << 20;
 
-/// Returns the number of channels of a padded group: a multiple of 8, so that two neighbouring invocations of a product
-/// have channels of one group and share their reads.
-fn padded(channels: usize) -> usize {
-    channels.next_multiple_of(8)
+/// Returns the numbers of input and output channels of a padded group: multiples of 8, so that two neighbouring
+/// invocations of a product have channels of one group and share their reads. Groups of at most 4 channels are padded to
+/// 4, and the kernels for narrow groups compute them.
+fn padded(channels: [usize; 2]) -> [usize; 2] {
+    let multiple = if channels.iter().all(|&n| n <= 4) { 4 } else { 8 };
+    channels.map(|n| n.next_multiple_of(multiple))
 }
 
 /// A tensor `[outer, rows, groups, columns]`, whose rows and columns are padded with zeros.
@@ -29,15 +31,32 @@ pub(super) struct Regrouped {
 }
 
 impl Regrouped {
-    /// Returns `n` pixels, or a vector of one number a channel, with `channels` channels in each group.
-    pub fn pixels(g: &ConvGeometry, n: usize, channels: usize) -> Self {
-        Self { outer: n, groups: g.groups, exact: [1, channels], padded: [1, padded(channels)] }
+    /// Returns x, or its gradient.
+    pub fn x(g: &ConvGeometry) -> Self {
+        Self::pixels(g, g.n * g.plane[0] * g.plane[1], 0)
+    }
+
+    /// Returns y, or its gradient.
+    pub fn y(g: &ConvGeometry) -> Self {
+        Self::pixels(g, g.n_pixels(), 1)
+    }
+
+    /// Returns the bias, a number for each channel of y.
+    pub fn bias(g: &ConvGeometry) -> Self {
+        Self::pixels(g, 1, 1)
+    }
+
+    /// Returns `n` pixels of x, for `side` 0, or of y.
+    fn pixels(g: &ConvGeometry, n: usize, side: usize) -> Self {
+        let exact = [g.ci_per_group(), g.co_per_group()];
+        let [exact, padded] = [exact, padded(exact)].map(|channels| [1, channels[side]]);
+        Self { outer: n, groups: g.groups, exact, padded }
     }
 
     /// Returns the weight, `[KH · KW, Ci/groups, groups, Co/groups]`.
     pub fn weight(g: &ConvGeometry) -> Self {
         let exact = [g.ci_per_group(), g.co_per_group()];
-        Self { outer: g.window.area(), groups: g.groups, exact, padded: exact.map(padded) }
+        Self { outer: g.window.area(), groups: g.groups, exact, padded: padded(exact) }
     }
 
     /// Returns the number of elements of the padded tensor.
@@ -68,7 +87,7 @@ impl ConvGeometry {
         if self.groups == 1 || self.is_narrow() || fit {
             return None;
         }
-        let [ci, co] = sizes.map(|size| self.groups * padded(size));
+        let [ci, co] = padded(sizes).map(|size| self.groups * size);
         Some(Self { ci, co, ..*self })
     }
 }

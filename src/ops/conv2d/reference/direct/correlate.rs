@@ -101,7 +101,8 @@ impl Direct {
 
     /// Returns the number of blocks whose rows are packed together. A row of the source is contiguous, but a block of it
     /// is a cache line of each pixel. The packed weights of all narrow groups fit a core's own cache, and so do those of
-    /// some blocks of wide groups. A group of several blocks has one row for all of them.
+    /// some blocks of wide groups. The blocks of one group read the same row, and each
+    /// packs it again.
     fn together(&self) -> usize {
         let blocks = &self.blocks;
         match blocks.is_narrow {

@@ -145,7 +145,8 @@ impl<'a, T: Real> PackedRows<'a, T> {
     pub fn pack(&mut self, source: Source<'_, T>, block: usize, row: usize) -> usize {
         let len = self.size.n_elements(&self.blocks);
         let row_len = self.together.len() * len;
-        let place = row % (self.values.len() / row_len);
+        // The last blocks may be fewer than `values` has room for.
+        let place = row % (self.values.len() / row_len).min(MAX_PLACES);
         if self.rows[place] != Some(row) {
             self.rows[place] = Some(row);
             let packed = &mut self.values[place * row_len..][..row_len];

@@ -1,8 +1,8 @@
 //! The inner loops of the direct convolution: a row of the result, for one block of channels. `weight_tile.rs` has those
 //! of the gradient of the weight.
 //!
-//! A kernel keeps the sums of a tile in registers: [`PIXELS`] neighbouring pixels times one or two vectors of channels.
-//! It reads each vector of the weight once for all pixels of the tile, and it needs no matrix of patches.
+//! A kernel keeps the sums of a tile in registers: some neighbouring pixels times one to three vectors of channels. It
+//! reads each vector of the weight once for all pixels of the tile, and it needs no matrix of patches.
 
 use std::array::from_fn;
 
@@ -12,8 +12,9 @@ use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::simd::vectors_of_lanes;
 
-/// Number of pixels of a tile. The planes of ImageNet's networks have multiples of 7 columns and those of CIFAR's have
-/// multiples of 8, and tiles of 8 pixels cover both to at least seven eighths.
+/// Number of pixels of a tile of a narrow row. The planes of ImageNet's networks have multiples of 7 columns and those of
+/// CIFAR's have multiples of 8, and tiles of 8 pixels cover both to at least seven eighths. Tiles of wide rows have other
+/// sizes. No tile reads past the next multiple of this number, for which a packed row has columns.
 pub const PIXELS: usize = 8;
 
 /// A row of the result.

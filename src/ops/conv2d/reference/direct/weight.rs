@@ -13,7 +13,7 @@ use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
 use crate::tape::{Scratch, ScratchSize};
 
-/// Least number of tasks, if there are as many images and blocks.
+/// Number of tasks below which the bands are split, if there are as many.
 const MIN_TASKS: usize = 24;
 /// Least number of pixels whose terms are added before the sums are stored, if [`MAX_ROWS`] rows have as many.
 const MIN_PIXELS: usize = 56;
