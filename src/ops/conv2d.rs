@@ -349,7 +349,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Returns cases in one group that the CPU device computes directly, and their neighbours, which it computes by matrix
-/// products: those of more than 64 channels, and of rows that tiles do not fit.
+/// products: those of more than 48 channels (64 for the gradient of the weight), and of rows that tiles do not fit.
 fn dense_cases() -> Vec<Case> {
     let same = Conv2d::square(3, 1, 1);
     let strided = Conv2d::square(3, 2, 1);

@@ -9,8 +9,9 @@
 //! narrow   several groups of 1, 2, 4 or 8 channels, as many in as out. A block is a vector, across the borders of groups.
 //!          A lane needs each member of its group. So a vector of the source is permuted, once for each member: then lane l
 //!          has member i of the group of output channel l.
-//! wide     one group of at most 64 channels, or several groups whose channels fill at least three quarters of the lanes of
-//!          their vectors, such as 16 or 25 channels. All lanes of a block multiply the same element of x.
+//! wide     one group of at most 48 channels (64 for the gradient of the weight), or several groups whose channels fill at
+//!          least three quarters of the lanes of their vectors, such as 16 or 25 channels. All lanes of a block multiply
+//!          the same element of x.
 //! ```
 //!
 //! Rows of the source are packed with their padding, some blocks together, and stay in the cache for all rows of the kernel.
@@ -155,7 +156,9 @@ mod tests {
         let grouped = |groups| Conv2d { groups, ..same };
         assert_eq!(direct(32, 16, 16, same), [true; 3]);
         assert_eq!(direct(32, 16, 32, Conv2d::square(3, 2, 1)), [true; 3]);
-        assert_eq!(direct(8, 64, 96, same), [true, false, true], "96 channels of d_y");
+        assert_eq!(direct(8, 48, 48, same), [true; 3]);
+        assert_eq!(direct(8, 48, 96, same), [true, false, true], "96 channels of d_y");
+        assert_eq!(direct(8, 64, 64, same), [false, false, true], "64 channels");
         assert_eq!(direct(4, 64, 64, same), [false, false, true], "rows of 4 pixels");
         assert_eq!(direct(2, 16, 16, same), [false; 3], "rows of 2 pixels");
         assert_eq!(direct(32, 64, 64, Conv2d::square(1, 1, 0)), [false; 3], "1x1");
