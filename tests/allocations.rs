@@ -70,8 +70,11 @@ static ALLOCATOR: Counting = Counting;
 static COUNTING: Mutex<()> = Mutex::new(());
 
 const BATCH_SIZE: usize = 12;
-/// The number of warm-up steps. After them, every thread has run every task once.
+/// The number of warm-up steps on a GPU. After them, every thread has run every task once.
 const FIRST_STEPS: usize = 4;
+/// The same on the CPU device. A step has few matrix products, and a thread may compute none in several steps. In its first
+/// product, a thread allocates a buffer.
+const FIRST_STEPS_CPU: usize = 100;
 /// The number of bytes of a picture of 32 x 32 pixels.
 const PICTURE: usize = 3072;
 
@@ -108,12 +111,13 @@ impl Allocation {
 /// Returns the allocations of several training steps, by step, without the warm-up steps. With `metrics`, every step
 /// also requests the metrics and reads those of the step before, as in training.
 fn allocations(device: &Device, metrics: bool) -> Vec<Vec<Allocation>> {
+    let n_first = if matches!(device, Device::Gpu(_)) { FIRST_STEPS } else { FIRST_STEPS_CPU };
     let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, BATCH_SIZE);
     let mut trainer = Trainer::new(device, &config, 0).expect("the steps compile");
     let split: Split = shapes::draw_train(0, 2 * BATCH_SIZE);
     let order = batches::epoch_order(0, 0, split.len());
     let mut steps = Vec::new();
-    for step in 0..FIRST_STEPS + 8 {
+    for step in 0..n_first + 8 {
         N_ALLOCATIONS.store(0, Ordering::Relaxed);
         trainer.step(&split, &order[..BATCH_SIZE], 0, 1e-3).expect("a step");
         if metrics {
@@ -122,7 +126,7 @@ fn allocations(device: &Device, metrics: bool) -> Vec<Vec<Allocation>> {
         }
         trainer.state.session.wait().expect("the step ends");
         let n = N_ALLOCATIONS.load(Ordering::Relaxed);
-        if step < FIRST_STEPS {
+        if step < n_first {
             continue;
         }
         assert!(n < MAX_RECORDED, "{n} allocations in a step");
