@@ -7,8 +7,6 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::Place;
-
 /// A process, as others of the same machine can find it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Process {
@@ -32,12 +30,12 @@ impl Process {
 pub(super) struct Neighbours(Vec<(usize, watch::Watch)>);
 
 impl Neighbours {
-    /// Returns the neighbours of a rank, given the places of all ranks.
-    pub(super) fn of(rank: usize, places: &[Place]) -> Self {
-        let own = places[rank].process.as_ref();
-        let others = places.iter().enumerate().filter(|(other, _)| *other != rank);
-        let near = others.filter_map(|(other, place)| {
-            let process = place.process.as_ref()?;
+    /// Returns the neighbours of a rank, given the processes of all ranks.
+    pub(super) fn of(rank: usize, processes: &[Option<&Process>]) -> Self {
+        let own = processes[rank];
+        let others = processes.iter().enumerate().filter(|(other, _)| *other != rank);
+        let near = others.filter_map(|(other, process)| {
+            let process = (*process)?;
             (process.space == own?.space).then(|| watch::Watch::of(process.id))?.map(|w| (other, w))
         });
         Self(near.collect())
@@ -122,21 +120,20 @@ mod tests {
     fn a_process_that_was_killed_has_ended_before_its_parent_asks() {
         let start = || Command::new("sleep").arg("60").stdout(Stdio::null()).spawn();
         let mut processes = [start().expect("a process"), start().expect("a process")];
-        let place = |id: u32, space: &str| Place {
-            process: Some(Process { id, space: space.to_string() }),
-            ..Place::of_this_process("here".to_string())
-        };
+        let process = |id: u32, space: &str| Process { id, space: space.to_string() };
         let [first, second] = processes.each_ref().map(std::process::Child::id);
-        let places = [place(1, "a"), place(first, "a"), place(second, "a"), place(second, "b")];
+        let all =
+            [process(1, "a"), process(first, "a"), process(second, "a"), process(second, "b")];
+        let all = all.each_ref().map(Some);
         // Rank 3 is a process of another container with the number of rank 2.
-        let neighbours = Neighbours::of(0, &places);
+        let neighbours = Neighbours::of(0, &all);
         assert_eq!(neighbours.ranks().collect::<Vec<_>>(), [1, 2]);
         let [first, second] = &mut processes;
         second.kill().expect("killed");
         assert_eq!(neighbours.wait(), [2]);
         second.wait().expect("ended");
         assert_eq!(neighbours.wait(), [2]);
-        assert_eq!(Neighbours::of(0, &places).wait(), [2], "it ended before the watch began");
+        assert_eq!(Neighbours::of(0, &all).wait(), [2], "it ended before the watch began");
         first.kill().expect("killed");
         first.wait().expect("ended");
         assert_eq!(neighbours.wait(), [1, 2]);

@@ -84,7 +84,9 @@ impl World {
         world.places = decoded
             .unwrap_or_else(|error| world.fail(&format!("places of ranks: {error}"), FAILED));
         if let Some(engine) = &mut world.engine {
-            engine.watch(Neighbours::of(rank, &world.places));
+            let processes: Vec<_> =
+                world.places.iter().map(|place| place.process.as_ref()).collect();
+            engine.watch(Neighbours::of(rank, &processes));
         }
         Ok(world)
     }
