@@ -139,7 +139,10 @@ impl Run<'_> {
     /// Writes a checkpoint, if this rank writes the files. Prints its path if the user requested the checkpoint, on whichever
     /// rank, and withdraws the request.
     pub(super) fn write_checkpoint(&mut self, is_asked_for: bool) -> Result<(), Error> {
-        self.job.checkpoint.store(false, Ordering::Relaxed);
+        // A signal may reach a rank while it evaluates. Its request stays until the ranks have agreed on it.
+        if is_asked_for {
+            self.job.checkpoint.store(false, Ordering::Relaxed);
+        }
         if !self.job.is_first() {
             return Ok(());
         }
