@@ -5,19 +5,28 @@
 //!
 //! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
+//!
+//! A group of `family` ends with a table of the fastest runs: GFLOP/s, and the share of the smaller roof, which is the peak
+//! rate of arithmetic, or that of memory times the FLOP a byte. As in `wgrad bench`, the peaks are the higher ones of a
+//! measurement before the kernels and one after them, by the host's clock.
+//! `cargo bench --bench kernels -- 'family conv2d.d_weight/default'` runs one group on the GPU.
+//!
+//! On a software adapter under Linux, a time is the processor time of the process, divided by the number of cores: the
+//! kernel, its submission and the wait. By the host's clock, dense kernels in one run of a machine with two cores took
+//! once as long and once twice as long, because other programs had a core. A kernel that leaves a core idle
+//! seems faster than it is. Two threads have work at every shape of `family`.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use wgrad::base::choice::Choice;
-use wgrad::data::batches::{Batch, epoch_order};
-use wgrad::data::cifar10::{Cifar10, RECORD_BYTES};
-use wgrad::data::{DatasetSource, ReadOptions, shapes};
 use wgrad::device::gpu::info;
-use wgrad::device::{Device, LoadOptions, OpenOptions, synthetic_inputs};
+use wgrad::device::{Device, LoadOptions, OpenOptions, Peaks, synthetic_inputs};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
 use wgrad::nn::ResNet9;
 use wgrad::ops::Window;
@@ -26,6 +35,9 @@ use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::passes::{self, Work, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Tape};
 use wgrad::train::step::{self, StepConfig};
+
+#[path = "kernels/data.rs"]
+mod data;
 
 /// Largest number of runs of a kernel per sample. Criterion chooses a number of runs from the kernel's time on the
 /// device. For a short kernel, a launch takes the host much longer than that. So at most this number of runs is made,
@@ -39,18 +51,9 @@ struct Kernel {
     work: Work,
 }
 
-/// Number of images in a file of CIFAR-10.
-const RECORDS: usize = 10_000;
-
-/// Number of training images of CIFAR-10.
-const IMAGES: usize = 50_000;
-
-/// The default batch size.
-const BATCH: usize = 512;
-
 fn main() {
     let mut criterion = criterion();
-    data(&mut criterion);
+    data::bench(&mut criterion);
     let size = size();
     let devices: Vec<_> =
         kinds().into_iter().map(|kind| (kind.name().to_string(), open_gpu(kind))).collect();
@@ -64,7 +67,7 @@ fn main() {
     let fast = devices.into_iter().filter(|(kind, _)| *kind != Kernels::Naive.name());
     let devices: Vec<_> = fast.chain([cpu]).collect();
     for (kernel_name, kernels) in family() {
-        bench(&mut criterion, &format!("family {kernel_name}"), &kernels, &devices);
+        bench_rates(&mut criterion, &format!("family {kernel_name}"), &kernels, &devices);
     }
     criterion.final_summary();
 }
@@ -144,19 +147,38 @@ fn family() -> BTreeMap<&'static str, Vec<Kernel>> {
         (32, 16, 16, conv([3, 3], 1, [1, 1], 1)),
         (17, 128, 128, conv([1, 7], 1, [0, 3], 1)),
         (17, 128, 128, conv([7, 1], 1, [3, 0], 1)),
-        (56, 128, 128, conv([3, 3], 1, [1, 1], 32)),
-        (56, 256, 256, conv([3, 3], 2, [1, 1], 32)),
-        (28, 256, 256, conv([3, 3], 1, [1, 1], 32)),
-        (14, 512, 512, conv([3, 3], 1, [1, 1], 32)),
-        (7, 1024, 1024, conv([3, 3], 1, [1, 1], 32)),
-        (32, 200, 200, conv([3, 3], 1, [1, 1], 8)),
-        (32, 512, 512, conv([3, 3], 1, [1, 1], 8)),
-        (56, 128, 128, conv([3, 3], 1, [1, 1], 128)),
-        (56, 128, 128, conv([3, 3], 2, [1, 1], 128)),
     ];
+    // 3x3 convolutions with groups: the square plane of x, the channels, the stride, the number of groups.
+    let grouped = [
+        (56, 128, 1, 128),
+        (56, 128, 2, 128),
+        (56, 128, 1, 32),
+        (28, 256, 1, 32),
+        (56, 256, 2, 32),
+        (14, 512, 1, 32),
+        (28, 512, 2, 32),
+        (32, 144, 1, 6),
+        (32, 200, 1, 8),
+        (7, 1024, 1, 32),
+        (14, 1024, 2, 32),
+        (16, 288, 1, 6),
+        (32, 288, 2, 6),
+        (16, 400, 1, 8),
+        (32, 400, 2, 8),
+        (7, 2048, 1, 32),
+        (14, 2048, 2, 32),
+        (32, 512, 1, 8),
+        (16, 576, 2, 6),
+        (16, 800, 2, 8),
+        (16, 1024, 1, 8),
+        (16, 2048, 2, 8),
+    ];
+    let grouped = grouped.map(|(plane, channels, stride, groups)| {
+        (plane, channels, channels, conv([3, 3], stride, [1, 1], groups))
+    });
     let n = if has_hardware() { 64 } else { 4 };
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
-    for (plane, ci, co, conv) in kinds {
+    for (plane, ci, co, conv) in kinds.into_iter().chain(grouped) {
         let [h, w] = conv.window.output([plane; 2]);
         let flops = h * w * conv.window.area() * ci / conv.groups * co;
         // Sixteen channels at a time, in a plane of 28 x 28 pixels.
@@ -245,24 +267,89 @@ impl Kernel {
     }
 }
 
+/// Returns the seconds of a run, which `run` returns by the device's or the host's clock. On a software adapter under
+/// Linux, returns the processor time of the process, divided by the number of cores.
+fn seconds(device: &Device, run: impl FnOnce() -> f64) -> f64 {
+    let is_software = matches!(device, Device::Gpu(_)) && device.runs_on_cpu();
+    let before = is_software.then(processor_seconds).flatten();
+    let seconds = run();
+    let processor = before.and_then(|before| Some(processor_seconds()? - before));
+    let n_cores = thread::available_parallelism().map_or(1, usize::from) as f64;
+    processor.map_or(seconds, |processor| processor / n_cores)
+}
+
+/// Returns the processor time of all threads of this process, in seconds; None where Linux's files do not exist. Linux
+/// counts the time of a thread up to the moment at which the thread last began to wait.
+fn processor_seconds() -> Option<f64> {
+    let of_thread = |thread: std::io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    Some(fs::read_dir("/proc/self/task").ok()?.filter_map(of_thread).sum::<f64>() / 1e9)
+}
+
+/// Times the kernels on each device, and prints the rates of those that criterion's filter lets through.
+fn bench_rates(
+    criterion: &mut Criterion,
+    kernel_name: &str,
+    kernels: &[Kernel],
+    devices: &[(String, Device)],
+) {
+    let measure = |device: &Device| device.peaks().unwrap_or_else(|error| panic!("{error}"));
+    let peaks = vec![OnceCell::new(); devices.len()];
+    let before = |ix: usize| {
+        peaks[ix].get_or_init(|| measure(&devices[ix].1));
+    };
+    let fastest = bench_with(criterion, kernel_name, kernels, devices, &before);
+    for (ix, (kind, device)) in devices.iter().enumerate() {
+        let Some(peaks) = peaks[ix].get() else { continue };
+        let Peaks { flops_per_s, bytes_per_s } = peaks.max(measure(device));
+        let [flops, bytes] = [flops_per_s, bytes_per_s].map(|rate| rate / 1e9);
+        println!("{kernel_name} on {kind}, with peaks of {flops:.1} GFLOP/s and {bytes:.1} GB/s:");
+        for (kernel, fastest) in kernels.iter().zip(&fastest) {
+            if let Some(seconds) = fastest[ix] {
+                let rate = kernel.work.flops as f64 / seconds;
+                let roof = flops_per_s.min(bytes_per_s * kernel.work.intensity());
+                let [rate, share] = [rate / 1e9, 100.0 * rate / roof];
+                println!("{rate:8.1} GFLOP/s {share:4.0}%  {}", kernel.shape);
+            }
+        }
+    }
+}
+
+/// Times the kernels on each device.
 fn bench(
     criterion: &mut Criterion,
     kernel_name: &str,
     kernels: &[Kernel],
     devices: &[(String, Device)],
 ) {
+    bench_with(criterion, kernel_name, kernels, devices, &|_| ());
+}
+
+/// Times the kernels on each device, and returns the seconds of the fastest run of each kernel on each device; None if
+/// criterion's filter skips it. Before a kernel is loaded, `before` is called with the number of its device.
+fn bench_with(
+    criterion: &mut Criterion,
+    kernel_name: &str,
+    kernels: &[Kernel],
+    devices: &[(String, Device)],
+    before: &dyn Fn(usize),
+) -> Vec<Vec<Option<f64>>> {
+    let mut fastest = vec![vec![None; devices.len()]; kernels.len()];
     let mut group = criterion.benchmark_group(kernel_name);
-    for kernel in kernels {
+    for (kernel, fastest) in kernels.iter().zip(&mut fastest) {
         group.throughput(match kernel.work.flops {
             0 => Throughput::Bytes(kernel.work.bytes),
             flops => Throughput::Elements(flops),
         });
-        for (kind, device) in devices {
+        for (ix, (kind, device)) in devices.iter().enumerate() {
             let id = BenchmarkId::new(kind, &kernel.shape);
             // The kernel is loaded at its first run, because criterion may skip it by its name.
             let mut loaded = None;
             group.bench_function(id, |bencher| {
                 let (session, program) = loaded.get_or_insert_with(|| {
+                    before(ix);
                     let mut session = device.session(kernel.tape.state()).expect("memory");
                     let program = session.load(&kernel.tape, LoadOptions::default());
                     let program = program.expect("it loads");
@@ -271,61 +358,20 @@ fn bench(
                 });
                 bencher.iter_custom(|n| {
                     let runs = n.min(MOST_RUNS);
-                    let mut seconds = 0.0;
+                    let mut sum = 0.0;
                     for _ in 0..runs {
-                        let times = session.run_timed(*program, &StepScalars::default());
-                        seconds += times.expect("it runs").seconds[0];
+                        let run = seconds(device, || {
+                            let times = session.run_timed(*program, &StepScalars::default());
+                            times.expect("it runs").seconds[0]
+                        });
+                        fastest[ix] = Some(fastest[ix].map_or(run, |other: f64| other.min(run)));
+                        sum += run;
                     }
-                    Duration::from_secs_f64(seconds * n as f64 / runs as f64)
+                    Duration::from_secs_f64(sum * n as f64 / runs as f64)
                 });
             });
         }
     }
     group.finish();
-}
-
-/// Times the loading of images on the host: reads CIFAR-10's files, shuffles an epoch, packs a batch, draws the built-in
-/// shapes.
-fn data(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("data");
-
-    // Two files of 10,000 records, in place of CIFAR-10's six.
-    let folder = tempfile::tempdir().expect("a folder");
-    let record =
-        |ix: usize| (0..RECORD_BYTES).map(move |at| if at == 0 { ix % 10 } else { at * ix });
-    let bytes: Vec<u8> = (0..RECORDS).flat_map(record).map(|value| value as u8).collect();
-    for name in ["data_batch_1.bin", "test_batch.bin"] {
-        fs::write(folder.path().join(name), &bytes).expect("written");
-    }
-    let options = ReadOptions::default();
-    group.throughput(Throughput::Bytes(2 * bytes.len() as u64));
-    group.bench_function("read files", |bencher| {
-        bencher.iter_with_large_drop(|| Cifar10.read(folder.path(), options).expect("images"));
-    });
-
-    group.throughput(Throughput::Elements(IMAGES as u64));
-    group.bench_function("shuffle an epoch", |bencher| {
-        let mut epoch = 0;
-        let next = || {
-            epoch += 1;
-            epoch
-        };
-        bencher.iter_batched(next, |epoch| epoch_order(0, epoch, IMAGES), BatchSize::SmallInput);
-    });
-
-    // The order is shuffled, so the images of a batch are spread over the memory of the split.
-    let split = Cifar10.read(folder.path(), options).expect("images").train;
-    let order = epoch_order(0, 0, split.len());
-    let mut batch = Batch::new(BATCH, split.size);
-    group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("pack a batch", |bencher| {
-        let mut batches = order.chunks_exact(BATCH).cycle();
-        bencher.iter(|| batch.fill(&split, batches.next().expect("it goes round")));
-    });
-
-    group.throughput(Throughput::Elements(100));
-    group.bench_function("draw shapes", |bencher| {
-        bencher.iter_with_large_drop(|| shapes::draw_train(0, 100));
-    });
-    group.finish();
+    fastest
 }
