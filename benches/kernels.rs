@@ -7,16 +7,16 @@
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
 //!
 //! A group of `family` ends with a table of the fastest runs: GFLOP/s, and the share of the smaller roof, which is the peak
-//! rate of arithmetic, or that of memory times the FLOP a byte. As in `wgrad bench`, the peaks are the higher ones of a
-//! measurement before the kernels and one after them, by the host's clock.
+//! rate of arithmetic, or that of memory times the FLOP a byte. `Device::peaks` measures the peaks, as in `wgrad bench`,
+//! but before each kernel, and the highest ones count: by the host's clock a peak was once half of the next.
 //! `cargo bench --bench kernels -- 'family conv2d.d_weight/default'` runs one group on the GPU.
 //!
 //! On a software adapter under Linux, a time is the processor time of the process, divided by the number of cores: the
-//! kernel, its submission and the wait. By the host's clock, dense kernels in one run of a machine with two cores took
-//! once as long and once twice as long, because other programs had a core. A kernel that leaves a core idle
-//! seems faster than it is. Two threads have work at every shape of `family`.
+//! kernel, its submission and the wait. By the host's clock, similar kernels in one run on a machine with two cores
+//! differed by a factor of two, because other programs had a core. A kernel that leaves a core idle seems faster than it
+//! is.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
@@ -295,15 +295,14 @@ fn bench_rates(
     kernels: &[Kernel],
     devices: &[(String, Device)],
 ) {
-    let measure = |device: &Device| device.peaks().unwrap_or_else(|error| panic!("{error}"));
-    let peaks = vec![OnceCell::new(); devices.len()];
+    let peaks = vec![Cell::new(None); devices.len()];
     let before = |ix: usize| {
-        peaks[ix].get_or_init(|| measure(&devices[ix].1));
+        let now = devices[ix].1.peaks().unwrap_or_else(|error| panic!("{error}"));
+        peaks[ix].set(Some(peaks[ix].get().map_or(now, |so_far: Peaks| so_far.max(now))));
     };
     let fastest = bench_with(criterion, kernel_name, kernels, devices, &before);
-    for (ix, (kind, device)) in devices.iter().enumerate() {
-        let Some(peaks) = peaks[ix].get() else { continue };
-        let Peaks { flops_per_s, bytes_per_s } = peaks.max(measure(device));
+    for (ix, (kind, _)) in devices.iter().enumerate() {
+        let Some(Peaks { flops_per_s, bytes_per_s }) = peaks[ix].get() else { continue };
         let [flops, bytes] = [flops_per_s, bytes_per_s].map(|rate| rate / 1e9);
         println!("{kernel_name} on {kind}, with peaks of {flops:.1} GFLOP/s and {bytes:.1} GB/s:");
         for (kernel, fastest) in kernels.iter().zip(&fastest) {

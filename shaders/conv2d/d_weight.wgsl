@@ -3,9 +3,10 @@
 //
 // For each pixel, an invocation needs 8 numbers of x and 4 of d_out, for 32 multiply-adds. The invocations of a row of
 // the workgroup have neighbouring channels, so their reads of d_out are contiguous. These invocations need the same
-// numbers of x. Without subgroups each invocation reads x at every pixel; with subgroups it reads x at its own pixel,
-// and gets the others from its neighbours by a shuffle (the import `lanes`). Grid: x and y count groups of ROW_LANES
-// blocks of 8 rows, all blocks of one split before those of the next; z counts blocks of output channels.
+// numbers of x, and those of a column the same numbers of d_out. Without subgroups each invocation reads both at every
+// pixel; with subgroups it reads them at some pixels, and gets the others from its neighbours by a shuffle (the import
+// `lanes`). Grid: x and y count groups of ROW_LANES blocks of 8 rows, all blocks of one split before those of the next;
+// z counts blocks of output channels.
 // src/ops/conv2d/d_weight.rs launches this kernel; d_weight_tile.wgsl computes the same sums.
 
 // #import conv2d/d_weight_rows
@@ -14,7 +15,14 @@
 // The number of invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
-const ROW_BLOCKS: u32 = (N_ROWS + 7u) / 8u;
+// Invocations that share d_out have the same split, so each split has a multiple of WEIGHT_LANES blocks.
+const ROW_BLOCKS: u32 = (N_ROWS + 8u * WEIGHT_LANES - 1u) / (8u * WEIGHT_LANES) * WEIGHT_LANES;
+
+// The number of pixels in an iteration, and those of which an invocation reads x and d_out. Compilers keep arrays of this
+// length in registers, because they unroll the loops over them, and every index is then a constant.
+const STEP: u32 = max(SHARING_LANES, WEIGHT_LANES);
+const N_OWN_X: u32 = STEP / SHARING_LANES;
+const N_OWN_D_OUT: u32 = STEP / WEIGHT_LANES;
 
 // The sums of eight rows x four channels.
 struct Sums {
@@ -28,19 +36,18 @@ struct Sums {
     s7: vec4<f32>,
 }
 
-// The data of an invocation's own pixel: x for the upper four and for the lower four rows of the product, and the
-// source from which `d_output4` reads d_out.
+// The operands that an invocation has read: x for the upper four and for the lower four rows of the product, and d_out.
 struct Own {
-    upper: vec4<f32>,
-    lower: vec4<f32>,
-    source: vec2<u32>,
+    upper: array<vec4<f32>, N_OWN_X>,
+    lower: array<vec4<f32>, N_OWN_X>,
+    d_out: array<vec4<f32>, N_OWN_D_OUT>,
 }
 
-// Adds the terms of the pixel that neighbour i has read.
-fn add_pixel(sums: Sums, own: Own, co: u32, lane: u32, i: u32) -> Sums {
-    let d_out = d_output4(source_of_neighbour(own.source, lane, i), co);
-    let upper = of_neighbour(own.upper, lane, i);
-    let lower = of_neighbour(own.lower, lane, i);
+// Adds the terms of pixel i of an iteration.
+fn add_pixel(sums: Sums, own: ptr<function, Own>, lane: u32, i: u32) -> Sums {
+    let d_out = of_weight_lane((*own).d_out[i / WEIGHT_LANES], lane, i % WEIGHT_LANES);
+    let upper = of_neighbour((*own).upper[i / SHARING_LANES], lane, i % SHARING_LANES);
+    let lower = of_neighbour((*own).lower[i / SHARING_LANES], lane, i % SHARING_LANES);
     return Sums(
         fma(vec4<f32>(upper.x), d_out, sums.s0),
         fma(vec4<f32>(upper.y), d_out, sums.s1),
@@ -65,24 +72,28 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
     // All lanes of a subgroup must take part in every shuffle, but they may have different splits. So the trip count is
     // the same for all lanes.
-    for (var i = 0u; i < PIXELS_PER_SPLIT; i += SHARING_LANES) {
-        let own_pixel = first + i + local_ix % SHARING_LANES;
-        let own = Own(
-            load_rows(row, first_channel, own_pixel, end),
-            load_rows(row + 4u, first_channel, own_pixel, end),
-            source_at(own_pixel, end),
-        );
-        // One iteration adds the pixels of four neighbours, or of all SHARING_LANES if these are fewer. Fewer
-        // iterations are faster on a software adapter: in each iteration it copies every sum, to keep the sums of lanes
-        // that have left the loop.
-        for (var j = 0u; j < SHARING_LANES; j += 4u) {
-            sums = add_pixel(sums, own, co, lane, j);
-            if SHARING_LANES > 1u {
-                sums = add_pixel(sums, own, co, lane, j + 1u);
+    let weight_lane = local_ix / CHANNEL_LANES % WEIGHT_LANES;
+    var own: Own;
+    for (var i = 0u; i < PIXELS_PER_SPLIT; i += STEP) {
+        for (var own_ix = 0u; own_ix < N_OWN_X; own_ix++) {
+            let pixel = first + i + own_ix * SHARING_LANES + local_ix % SHARING_LANES;
+            own.upper[own_ix] = load_rows(row, first_channel, pixel, end);
+            own.lower[own_ix] = load_rows(row + 4u, first_channel, pixel, end);
+        }
+        for (var own_ix = 0u; own_ix < N_OWN_D_OUT; own_ix++) {
+            let pixel = first + i + own_ix * WEIGHT_LANES + weight_lane;
+            own.d_out[own_ix] = d_output4(source_at(pixel, end), co);
+        }
+        // One iteration adds four pixels, or all of the step if these are fewer. Fewer iterations are faster on a
+        // software adapter: in each iteration it copies every sum, to keep the sums of lanes that have left the loop.
+        for (var j = 0u; j < STEP; j += 4u) {
+            sums = add_pixel(sums, &own, lane, j);
+            if STEP > 1u {
+                sums = add_pixel(sums, &own, lane, min(j + 1u, STEP - 1u));
             }
-            if SHARING_LANES > 2u {
-                sums = add_pixel(sums, own, co, lane, j + 2u);
-                sums = add_pixel(sums, own, co, lane, j + 3u);
+            if STEP > 2u {
+                sums = add_pixel(sums, &own, lane, min(j + 2u, STEP - 1u));
+                sums = add_pixel(sums, &own, lane, min(j + 3u, STEP - 1u));
             }
         }
     }

@@ -5,16 +5,12 @@
 // The number of invocations that share their reads.
 const SHARING_LANES: u32 = 1u;
 
-// The number of invocations of the same channels that share their reads of the weight.
+// The number of invocations of the same channels that share their reads of the weight, or of d_out in d_weight.wgsl.
 const WEIGHT_LANES: u32 = 1u;
 
 // Returns the `value` of invocation i in the group that shares its reads. Here the group is the invocation itself.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return value;
-}
-
-fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
-    return source;
 }
 
 fn of_weight_lane(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {

@@ -7,17 +7,13 @@
 // subgroup.
 const SHARING_LANES: u32 = 1u;
 
-// The number of invocations of the same channels that share their reads of the weight: a power of two, CHANNEL_LANES
+// The number of invocations of the same channels that share their reads of the weight, or of d_out in d_weight.wgsl: a power of two, CHANNEL_LANES
 // lanes apart in one subgroup.
 const WEIGHT_LANES: u32 = 1u;
 
 // Returns the `value` of invocation i in the group of SHARING_LANES invocations to which `lane` belongs.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i);
-}
-
-fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
-    return subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
 // Returns the `value` of invocation i in the group of WEIGHT_LANES invocations to which `lane` belongs.

@@ -41,6 +41,7 @@ use super::{
 };
 use crate::kernel::{Kernels, Shader, Target, Tile};
 use crate::tape::{Tape, ValueId};
+use uneven::Columns;
 
 /// Kernel size, stride, padding and groups of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -180,14 +181,10 @@ impl ConvGeometry {
     }
 
     /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
-    /// a fused pool, or because their padded copies exceed [`uneven::MAX_PADDED_BYTES`].
+    /// a fused pool, or because their padded copies are too large.
     pub fn is_naive(&self, target: &Target) -> bool {
-        let has_pool = self.rows_per_pixel() > 1;
-        let needs_naive = |padded: Self| {
-            let n_x = padded.n * padded.plane[0] * padded.plane[1] * padded.ci;
-            has_pool || 4 * n_x.max(padded.n_pixels() * padded.co) > uneven::MAX_PADDED_BYTES
-        };
-        target.kernels == Kernels::Naive || self.with_padded_groups().is_some_and(needs_naive)
+        let has_copies = [Columns::X, Columns::Y].map(|of| self.with_padded_groups(of).is_some());
+        target.kernels == Kernels::Naive || self.is_uneven() && has_copies != [true, true]
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.
@@ -439,6 +436,10 @@ fn family_cases() -> Vec<Case> {
         // Uneven groups, which are padded: of 5 and 6 channels, and of 25.
         case([2, 7, 5, 15], 18, grouped(3, 3, 2), true, None),
         norm_case([2, 9, 8, 50], 50, grouped(2, 3, 1), false, false),
+        // Groups of 28, which are padded to 32 for more sharing, and of 24, whose weight's gradient has two splits of an
+        // odd number of blocks of rows.
+        case([2, 6, 5, 56], 56, grouped(2, 3, 1), true, None),
+        case([1, 23, 25, 48], 48, grouped(2, 3, 1), false, None),
         // Groups of 50 channels are blocks of 32 and of 18 channels on the CPU device.
         case([1, 6, 7, 100], 100, grouped(2, 3, 1), false, None),
     ]

@@ -152,8 +152,19 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ("conv2d", "conv2d/d_weight", "fma(vec4<f32>(upper.w), d_out, sums.s3)", "sums.s3"),
     ),
     (Registers, ("conv2d", "conv2d/d_weight", "load_rows(row + 4u", "load_rows(row")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "first + i + local_ix % SHARING_LANES", "first + i")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "co, lane, j + 2u", "co, lane, j + 1u")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "+ local_ix % SHARING_LANES", "")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "own_ix * WEIGHT_LANES + weight_lane", "weight_lane")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "WEIGHT_LANES + weight_lane", "WEIGHT_LANES")),
+    (
+        Subgroup,
+        (
+            "conv2d",
+            "conv2d/d_weight",
+            "(N_ROWS + 8u * WEIGHT_LANES - 1u) / (8u * WEIGHT_LANES) * WEIGHT_LANES",
+            "(N_ROWS + 7u) / 8u",
+        ),
+    ),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "min(j + 2u,", "min(j + 1u,")),
     (
         Registers,
         ("conv2d", "conv2d/d_weight_rows", "let oy = pixel / OW % OH", "let oy = pixel / OH % OH"),

@@ -192,7 +192,7 @@ pub(super) fn channel_lanes(channels: usize) -> usize {
 /// Returns the number of invocations along the channels that share reads of the source, at most `most`, and the number
 /// of invocations of the same channels that share reads of the weight. All of them are in one subgroup. An invocation
 /// reads 8 vectors of the source and 4 of the weight, each divided by the number of invocations that share them.
-fn sharing_lanes(most: usize, target: &Target) -> [usize; 2] {
+pub(super) fn sharing_lanes(most: usize, target: &Target) -> [usize; 2] {
     let subgroup = target.min_subgroup_size;
     let most = most.min(subgroup);
     // Of a subgroup of eight, 4 x 2 lanes read four vectors, 8 x 1 lanes five.
