@@ -43,15 +43,6 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (
         Subgroup,
-        (
-            "conv2d",
-            "shared/lanes_subgroup",
-            "subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i)",
-            "source",
-        ),
-    ),
-    (
-        Subgroup,
         ("conv2d", "shared/lanes_subgroup", "subgroup * subgroup_size + lane, lane", "lane, lane"),
     ),
     (Registers, ("conv2d", "conv2d/forward", "vec4<f32>(x.w), w3", "vec4<f32>(x.z), w3")),
