@@ -175,14 +175,11 @@ impl ConvGeometry {
     }
 
     /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
-    /// a fused pool, or because their padded copies exceed [`uneven::MAX_PADDED_BYTES`].
+    /// a fused pool, or because some adapters cannot bind their padded copies.
     pub fn is_naive(&self, target: &Target) -> bool {
         let has_pool = self.rows_per_pixel() > 1;
-        let needs_naive = |padded: Self| {
-            let n_x = padded.n * padded.plane[0] * padded.plane[1] * padded.ci;
-            has_pool || 4 * n_x.max(padded.n_pixels() * padded.co) > uneven::MAX_PADDED_BYTES
-        };
-        target.kernels == Kernels::Naive || self.with_padded_groups().is_some_and(needs_naive)
+        let is_padded = self.with_padded_groups().is_some();
+        target.kernels == Kernels::Naive || is_padded && (has_pool || !uneven::copies_fit(self))
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.

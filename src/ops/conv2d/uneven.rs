@@ -9,7 +9,7 @@ use super::ConvGeometry;
 use crate::kernel::{Binding, Launch, Shader, grid};
 
 /// Largest padded copy, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
-pub(super) const MAX_PADDED_BYTES: usize = 128 << 20;
+const MAX_PADDED_BYTES: usize = 128 << 20;
 
 /// Returns the numbers of input and output channels of a padded group: multiples of 8, so that two neighbouring
 /// invocations of a product have channels of one group and share their reads. Groups of at most 4 channels are padded to
@@ -92,6 +92,12 @@ impl ConvGeometry {
     }
 }
 
+/// Returns true if every adapter can bind the padded copies of x, y, the weight, and their gradients.
+pub(super) fn copies_fit(g: &ConvGeometry) -> bool {
+    let copies = [Regrouped::x(g), Regrouped::y(g), Regrouped::weight(g)];
+    copies.iter().all(|copy| copy.n_padded() * size_of::<f32>() <= MAX_PADDED_BYTES)
+}
+
 /// Returns the launch that computes a node from padded copies of its inputs. `padded` is the launch with padded groups,
 /// `inputs` the inputs' tensors in their order, and `output` the tensor of the first output.
 pub(super) fn launch(padded: Launch, inputs: &[Regrouped], output: Regrouped) -> Launch {
@@ -115,4 +121,30 @@ pub(super) fn launch(padded: Launch, inputs: &[Regrouped], output: Regrouped) ->
         launch.dispatches.push(dispatch);
     }
     output.copy(launch, "conv2d/unpad_groups", [result, Binding::Output(0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Kernels, Target};
+    use crate::ops::conv2d::Conv2d;
+
+    /// The largest copies that fit have 33,554,432 elements.
+    #[test]
+    fn naive_kernels_compute_groups_whose_padded_copies_are_too_large_to_bind() {
+        let target = Target::new(Kernels::Default);
+        let is_naive = |side: usize, ci_per_group: usize, co_per_group: usize| {
+            let conv = Conv2d { groups: 2, ..Conv2d::square(3, 1, 1) };
+            let x = [1, side, side, 2 * ci_per_group];
+            let weight = [3, 3, ci_per_group, 2 * co_per_group];
+            ConvGeometry::new(&conv, None, &x, &weight).is_naive(&target)
+        };
+        // x and y: 1448 · 1448 · 2 · 8 elements, and 1449 · 1449 · 2 · 8.
+        assert_eq!([is_naive(1448, 7, 5), is_naive(1449, 7, 5)], [false, true]);
+        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 72. The same for y.
+        assert_eq!([is_naive(512, 57, 5), is_naive(512, 65, 5)], [false, true]);
+        assert_eq!([is_naive(512, 5, 57), is_naive(512, 5, 65)], [false, true]);
+        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1368.
+        assert_eq!([is_naive(3, 1357, 1357), is_naive(3, 1365, 1365)], [false, true]);
+    }
 }
