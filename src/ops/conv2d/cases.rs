@@ -166,6 +166,12 @@ fn dense_cases() -> Vec<Case> {
         norm_case([3, 9, 8, 68], 68, same, false, false),
         norm_case([5, 8, 16, 68], 68, same, false, true),
         case([1, 6, 9, 68], 70, Conv2d { window: line, groups: 1 }, false, None),
+        // Few pixels and many channels, where a task of the gradient of the input computes channels. The last task has
+        // fewer channels than the others; strides have phases of different sizes, and phases without a term.
+        case([2, 5, 6, 204], 70, same, true, None),
+        case([2, 5, 7, 193], 70, strided, false, None),
+        case([2, 5, 7, 240], 530, Conv2d::square(1, 2, 0), false, None),
+        case([2, 3, 4, 200], 72, Conv2d::square(1, 1, 0), false, None),
     ]
 }
 
