@@ -106,9 +106,20 @@ pub fn fuse(tape: &mut Tape, case: &Case) {
 impl CaseTape {
     /// Returns all cases of all ops.
     pub fn all() -> impl Iterator<Item = CaseTape> {
-        ops::ALL
-            .iter()
-            .flat_map(|op| (op.cases)().into_iter().map(|case| CaseTape::record(op.stem, &case)))
+        Self::of(|_| true)
+    }
+
+    /// Returns the cases of all ops, without those that exist only for an algorithm of the CPU device.
+    pub fn for_shaders() -> impl Iterator<Item = CaseTape> {
+        Self::of(|case| !case.for_cpu)
+    }
+
+    /// Returns the cases that fulfil a condition.
+    fn of(condition: fn(&Case) -> bool) -> impl Iterator<Item = CaseTape> {
+        ops::ALL.iter().flat_map(move |op| {
+            let cases = (op.cases)().into_iter().filter(condition);
+            cases.map(|case| CaseTape::record(op.stem, &case))
+        })
     }
 
     /// Records a case of the op `op`.

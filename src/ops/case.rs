@@ -55,6 +55,9 @@ pub struct Case {
     pub reduction: usize,
     /// The number of places that fusion must rewrite; 0 to run the tape unfused.
     pub n_fused: usize,
+    /// True if the case exists only because the CPU device computes its shape by an algorithm of its own. Tests of shaders
+    /// alone leave the case out.
+    pub for_cpu: bool,
 }
 
 impl Case {
@@ -70,6 +73,7 @@ impl Case {
             build: Arc::new(build),
             reduction,
             n_fused: 0,
+            for_cpu: false,
         }
     }
 
@@ -77,6 +81,11 @@ impl Case {
     /// places.
     pub fn fused(self, n: usize) -> Self {
         Self { n_fused: n, ..self }
+    }
+
+    /// Returns the case, marked as one that exists only for an algorithm of the CPU device.
+    pub fn for_cpu(self) -> Self {
+        Self { for_cpu: true, ..self }
     }
 
     /// Adds an f32 input whose gradient is checked.

@@ -17,8 +17,12 @@ pub fn launcher() -> String {
 
 /// Returns true if the launcher is that of MPICH.
 pub fn is_mpich() -> bool {
-    let version = Command::new(launcher()).arg("--version").output().expect("a launcher");
-    text(&version).contains("HYDRA")
+    version().contains("HYDRA")
+}
+
+/// Returns the text with which the launcher states its name and version.
+pub fn version() -> String {
+    text(&Command::new(launcher()).arg("--version").output().expect("a launcher"))
 }
 
 /// Returns a launcher without ranks. Open MPI refuses the user root and more ranks than cores, and pins ranks to cores;

@@ -75,6 +75,15 @@ impl Patches {
         Self { n: g.n, plane: g.out, n_channels: g.co, channels_per_group, axes }
     }
 
+    /// Returns the patches of every phase of the gradient of the input.
+    pub fn phases(g: &ConvGeometry) -> impl Iterator<Item = Self> {
+        let [rows, columns] = g.window.stride;
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| [row, column])).map(|first| {
+            let axes = [0, 1].map(|axis| Axis::d_input(g, axis, first[axis]));
+            Self::d_input(g, axes)
+        })
+    }
+
     /// Returns the number of taps.
     pub fn n_taps(&self) -> usize {
         self.axes[0].taps * self.axes[1].taps

@@ -4,6 +4,7 @@
 mod d_input;
 mod d_weight;
 mod direct;
+mod few_pixels;
 mod forward;
 mod pooled;
 mod product;

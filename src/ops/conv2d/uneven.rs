@@ -114,9 +114,10 @@ impl ConvGeometry {
             return None;
         }
         let padded = Self { ci: self.groups * ci, co: self.groups * co, ..*self };
-        let n_x = padded.n * padded.plane[0] * padded.plane[1] * padded.ci;
-        let bytes = 4 * n_x.max(padded.n_pixels() * padded.co);
-        (self.rows_per_pixel() == 1 && bytes <= MAX_PADDED_BYTES).then_some(padded)
+        let copies =
+            [Regrouped::x, Regrouped::y, Regrouped::weight].map(|copy| copy(self, columns));
+        let fits = |copy: &Regrouped| copy.n_padded() * size_of::<f32>() <= MAX_PADDED_BYTES;
+        (self.rows_per_pixel() == 1 && copies.iter().all(fits)).then_some(padded)
     }
 }
 
@@ -148,6 +149,8 @@ pub(super) fn launch(padded: Launch, inputs: &[Regrouped], output: Regrouped) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{Kernels, Target};
+    use crate::ops::conv2d::Conv2d;
 
     #[test]
     fn only_columns_are_padded_to_more_than_a_vector() {
@@ -161,5 +164,24 @@ mod tests {
             "32 columns would cost a third more than 24"
         );
         assert_eq!(padded([3, 1], Columns::Y), [4, 4]);
+    }
+
+    /// The largest copies that fit have 33,554,432 elements.
+    #[test]
+    fn naive_kernels_compute_groups_whose_padded_copies_are_too_large_to_bind() {
+        let target = Target::new(Kernels::Default);
+        let is_naive = |side: usize, ci_per_group: usize, co_per_group: usize| {
+            let conv = Conv2d { groups: 2, ..Conv2d::square(3, 1, 1) };
+            let x = [1, side, side, 2 * ci_per_group];
+            let weight = [3, 3, ci_per_group, 2 * co_per_group];
+            ConvGeometry::new(&conv, None, &x, &weight).is_naive(&target)
+        };
+        // x and y: 1448 · 1448 · 2 · 8 elements, and 1449 · 1449 · 2 · 8.
+        assert_eq!([is_naive(1448, 7, 5), is_naive(1449, 7, 5)], [false, true]);
+        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 68 or more. The same for y.
+        assert_eq!([is_naive(512, 57, 5), is_naive(512, 65, 5)], [false, true]);
+        assert_eq!([is_naive(512, 5, 57), is_naive(512, 5, 65)], [false, true]);
+        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1376.
+        assert_eq!([is_naive(3, 1357, 1357), is_naive(3, 1365, 1365)], [false, true]);
     }
 }

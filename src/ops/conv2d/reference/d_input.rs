@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::direct::{Direct, Source};
+use super::few_pixels;
 use super::pooled::{unpool, unpooled_elements};
-use super::product::multiply;
+use super::product::{multiply, transpose};
 use super::winograd;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::Matrix;
@@ -25,8 +26,11 @@ impl Reference for Conv2dDInput {
         if let Some(direct) = Direct::d_input(&g) {
             return direct.scratch();
         }
+        if few_pixels::pays(&g, self.pool.is_some()) {
+            return few_pixels::scratch(&g);
+        }
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
-        let buffers = phases(&g).map(|patches| {
+        let buffers = Patches::phases(&g).map(|patches| {
             let rows = patches.block_rows();
             patches.buffer(rows, patches.n_taps()) + strided_elements(&g, rows)
         });
@@ -42,8 +46,12 @@ impl Reference for Conv2dDInput {
         let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_x = args.outputs[0].real();
+        let direct = Direct::d_input(&g);
+        if direct.is_none() && few_pixels::pays(&g, self.pool.is_some()) {
+            return few_pixels::run(&g, weight, d_y, d_x, args.scratch);
+        }
         let Scratch { shared, threads, .. } = args.scratch;
-        if let Some(direct) = Direct::d_input(&g) {
+        if let Some(direct) = direct {
             let (packed, d_y) = (direct.pack_weight(weight, shared), Source::d_y(&g, d_y, index));
             let rows = direct.task_rows(1).expect("tasks of any number of rows");
             return for_each_chunk(d_x, rows * direct.row_elements(), &|task, d_x| {
@@ -56,14 +64,8 @@ impl Reference for Conv2dDInput {
     }
 }
 
-/// Returns the patches of every phase.
-fn phases(g: &ConvGeometry) -> impl Iterator<Item = Patches> {
-    let [rows, columns] = g.window.stride;
-    (0..rows).flat_map(move |row| (0..columns).map(move |column| [row, column])).map(|first| {
-        let axes = [0, 1].map(|axis| Axis::d_input(g, axis, first[axis]));
-        Patches::d_input(g, axes)
-    })
-}
+/// Number of rows of a matrix of the weight that a task transposes.
+const PACKED_ROWS: usize = 64;
 
 fn is_strided(g: &ConvGeometry) -> bool {
     g.window.stride != [1, 1]
@@ -81,13 +83,16 @@ fn pack_weight<T: Real>(g: &ConvGeometry, weight: &[T], packed: &mut [T]) {
     for_each_chunk(packed, ci * co, &|matrix, packed| {
         let (position, group) = position(g, matrix);
         let weight = &weight[position * ci * g.co + group * co..];
-        transpose(weight, g.co, packed, [co, ci]);
+        for_each_chunk(packed, PACKED_ROWS * ci, &|task, packed| {
+            let weight = &weight[task * PACKED_ROWS..];
+            transpose(weight, g.co, packed, [packed.len() / ci, ci]);
+        });
     });
 }
 
 /// Returns the position of the kernel and the group of matrix number `matrix` of the packed weight.
 fn position(g: &ConvGeometry, mut matrix: usize) -> (usize, usize) {
-    for patches in phases(g) {
+    for patches in Patches::phases(g) {
         let n_taps = patches.n_taps();
         if matrix < g.groups * n_taps {
             let [rows, columns] = patches.axes;
@@ -98,33 +103,6 @@ fn position(g: &ConvGeometry, mut matrix: usize) -> (usize, usize) {
         matrix -= g.groups * n_taps;
     }
     unreachable!("every position of the kernel belongs to a phase")
-}
-
-/// Writes the transpose of a matrix, whose rows are `stride` elements apart, as `[n_rows, n_columns]`.
-fn transpose<T: Real>(
-    matrix: &[T],
-    stride: usize,
-    transposed: &mut [T],
-    [n_rows, n_columns]: [usize; 2],
-) {
-    /// Number of rows and columns of a tile, one cache line of each. Rows that are written one number at a time would
-    /// fall into the same few lines of the cache, where a row has a power of two elements.
-    const TILE: usize = 16;
-    let mut tile = [[T::ZERO; TILE]; TILE];
-    for row in (0..n_rows).step_by(TILE) {
-        let rows = TILE.min(n_rows - row);
-        for column in (0..n_columns).step_by(TILE) {
-            let columns = TILE.min(n_columns - column);
-            for at in 0..columns {
-                let from = &matrix[(column + at) * stride + row..][..rows];
-                tile.iter_mut().zip(from).for_each(|(tile, &value)| tile[at] = value);
-            }
-            for (at, tile) in tile.iter().enumerate().take(rows) {
-                transposed[(row + at) * n_columns + column..][..columns]
-                    .copy_from_slice(&tile[..columns]);
-            }
-        }
-    }
 }
 
 /// Computes the gradient by matrix products. Without stride and pool, a task is a block of pixels; otherwise it is a
@@ -175,7 +153,7 @@ fn compute_images<T: Real>(
     buffer: &mut [T],
 ) {
     let mut packed = packed;
-    for patches in phases(g) {
+    for patches in Patches::phases(g) {
         let weights;
         (weights, packed) = packed.split_at(g.groups * patches.n_columns() * g.ci_per_group());
         let n_pixels = images.len() * patches.rows_per_image();
