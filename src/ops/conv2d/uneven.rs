@@ -139,10 +139,10 @@ mod tests {
         };
         // x and y: 1448 · 1448 · 2 · 8 elements, and 1449 · 1449 · 2 · 8.
         assert_eq!([is_naive(1448, 7, 5), is_naive(1449, 7, 5)], [false, true]);
-        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 68 or more. The same for y.
+        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 68. The same for y.
         assert_eq!([is_naive(512, 57, 5), is_naive(512, 65, 5)], [false, true]);
         assert_eq!([is_naive(512, 5, 57), is_naive(512, 5, 65)], [false, true]);
-        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1376.
+        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1368.
         assert_eq!([is_naive(3, 1357, 1357), is_naive(3, 1365, 1365)], [false, true]);
     }
 }
