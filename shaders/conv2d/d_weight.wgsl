@@ -17,6 +17,8 @@ const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
 // Invocations that share d_out have the same split, so each split has a multiple of WEIGHT_LANES blocks.
 const ROW_BLOCKS: u32 = (N_ROWS + 8u * WEIGHT_LANES - 1u) / (8u * WEIGHT_LANES) * WEIGHT_LANES;
+// The number of vectors of four output channels of a group. The last ones may have no channel.
+const GROUP_VECTORS: u32 = 1u;
 
 // The number of pixels in an iteration, and those of which an invocation reads x and d_out. Compilers keep arrays of this
 // length in registers, because they unroll the loops over them, and every index is then a constant.
@@ -65,8 +67,11 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let row_lane = block * ROW_LANES + local_ix / CHANNEL_LANES;
     let row = row_lane % ROW_BLOCKS * 8u;
     let split = row_lane / ROW_BLOCKS;
-    let co = (workgroup.z * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
-    let first_channel = first_channel_of(co);
+    let vector = workgroup.z * CHANNEL_LANES + local_ix % CHANNEL_LANES;
+    let group = min(vector / GROUP_VECTORS, GROUPS - 1u);
+    let column = (vector - group * GROUP_VECTORS) * 4u;
+    let co = select(CO, group * CO_PER_GROUP + column, column < CO_PER_GROUP);
+    let first_channel = group * CI_PER_GROUP;
     var sums = Sums();
     let first = split * PIXELS_PER_SPLIT;
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);

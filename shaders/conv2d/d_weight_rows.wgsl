@@ -18,11 +18,6 @@ const CI_BY_FOURS: u32 = (CI_PER_GROUP + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 const OUT_CHANNELS: u32 = CO;
 
-// Returns the first channel of x in the group of the output channel co. A channel past the last gives the last group.
-fn first_channel_of(co: u32) -> u32 {
-    return min(co / CO_PER_GROUP, GROUPS - 1u) * CI_PER_GROUP;
-}
-
 // Returns the left operand for four rows at an output pixel: four channels of the pixel of x under (ky, kx), counted
 // from `first_channel` on. Returns zeros in the padding, past the last row, and from the pixel `end` on.
 fn load_rows(row: u32, first_channel: u32, pixel: u32, end: u32) -> vec4<f32> {

@@ -12,6 +12,11 @@
 
 const TERM_VECTORS: u32 = TILE / 4u;
 
+// Returns the first channel of x in the group of the output channel co. A channel past the last gives the last group.
+fn first_channel_of(co: u32) -> u32 {
+    return min(co / CO_PER_GROUP, GROUPS - 1u) * CI_PER_GROUP;
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

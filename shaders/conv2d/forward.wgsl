@@ -26,6 +26,9 @@
 // The number of invocations of a workgroup along the channels, a power of two up to 64.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+// The number of vectors of four result channels of a group. The last ones may have no channel: then all invocations
+// that share reads of the source are of one group.
+const GROUP_VECTORS: u32 = 1u;
 // The number of pixels that an invocation reads itself, at most 8. Compilers keep arrays of this length in registers,
 // because they unroll the loops over them, and every index is then a constant.
 const N_OWN: u32 = 8u / SHARING_LANES;
@@ -49,9 +52,12 @@ fn multiply_add4(
 fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: u32) {
     let block = workgroup.y * n_workgroups.x + workgroup.x;
     let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
-    let channel = (workgroup.z / N_SPLITS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
+    let vector = workgroup.z / N_SPLITS * CHANNEL_LANES + local_ix % CHANNEL_LANES;
+    let group = min(vector / GROUP_VECTORS, GROUPS - 1u);
+    let column = (vector - group * GROUP_VECTORS) * 4u;
+    let exists = column < OUT_CHANNELS / GROUPS;
+    let channel = select(OUT_CHANNELS, group * (OUT_CHANNELS / GROUPS) + column, exists);
     let own_row = row + local_ix % SHARING_LANES;
-    let group = min(channel / (OUT_CHANNELS / GROUPS), GROUPS - 1u);
     let first_channel = group * (IN_CHANNELS / GROUPS);
     var sources: array<vec2<u32>, N_OWN>;
     var own: array<vec4<f32>, N_OWN>;

@@ -1,4 +1,4 @@
-// A tensor whose groups of channels are padded with zeros, to a multiple of four or more:
+// A tensor whose groups of channels are padded with zeros, to a multiple of four:
 //
 //   exact [outer, ROWS, GROUPS, COLUMNS],  padded [outer, PADDED_ROWS, GROUPS, PADDED_COLUMNS]
 //

@@ -36,7 +36,6 @@ pub use forward::Conv2dForward;
 use super::{OpTests, Window, nhwc};
 use crate::kernel::{Kernels, Shader, Target, Tile};
 use crate::tape::{Tape, ValueId};
-use uneven::Columns;
 
 /// Kernel size, stride, padding and groups of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,8 +177,8 @@ impl ConvGeometry {
     /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
     /// a fused pool, or because their padded copies are too large.
     pub fn is_naive(&self, target: &Target) -> bool {
-        let has_copies = [Columns::X, Columns::Y].map(|of| self.with_padded_groups(of).is_some());
-        target.kernels == Kernels::Naive || self.is_uneven() && has_copies != [true, true]
+        let needs_naive = self.is_uneven() && self.with_padded_groups().is_none();
+        target.kernels == Kernels::Naive || needs_naive
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.

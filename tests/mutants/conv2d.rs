@@ -157,6 +157,24 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Subgroup, ("conv2d", "conv2d/d_weight", "min(j + 2u,", "min(j + 1u,")),
     (
+        Subgroup,
+        ("conv2d", "conv2d/d_weight", "column < CO_PER_GROUP", "column + 4u < CO_PER_GROUP"),
+    ),
+    (
+        Subgroup,
+        ("conv2d", "conv2d/d_weight", "vector / GROUP_VECTORS", "vector * 4u / CO_PER_GROUP"),
+    ),
+    (Subgroup, ("conv2d", "conv2d/forward", "exists = column <", "exists = column + 4u <")),
+    (
+        Subgroup,
+        (
+            "conv2d",
+            "conv2d/forward",
+            "vector / GROUP_VECTORS",
+            "vector * 4u / (OUT_CHANNELS / GROUPS)",
+        ),
+    ),
+    (
         Registers,
         ("conv2d", "conv2d/d_weight_rows", "let oy = pixel / OW % OH", "let oy = pixel / OH % OH"),
     ),
@@ -369,8 +387,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Registers, ("conv2d", "conv2d/forward", "first.y + j * POSITION_STEP_W", "first.y + j")),
     (Square64, ("conv2d", "conv2d/forward_tile", "first_channel + term)", "term)")),
     (Square64, ("conv2d", "conv2d/forward_tile", "first + at *", "first * 0u + at *")),
-    (Registers, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
-    (Square64, ("conv2d", "conv2d/d_weight_rows", "* CI_PER_GROUP;", "* 0u;")),
+    (Registers, ("conv2d", "conv2d/d_weight", "group * CI_PER_GROUP;", "0u;")),
+    (Square64, ("conv2d", "conv2d/d_weight_tile", "* CI_PER_GROUP;", "* 0u;")),
     (Registers, ("conv2d", "conv2d/transpose_weight", "+ group * co_per_group", "")),
     (Registers, ("conv2d", "conv2d/transpose_weight", "co == co_per_group", "co > co_per_group")),
     (

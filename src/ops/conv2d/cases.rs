@@ -224,8 +224,8 @@ fn family_cases() -> Vec<Case> {
         // Uneven groups, which are padded: of 5 and 6 channels, and of 25.
         case([2, 7, 5, 15], 18, grouped(3, 3, 2), true, None),
         norm_case([2, 9, 8, 50], 50, grouped(2, 3, 1), false, false),
-        // Groups of 28, which are padded to 32 for more sharing, and of 24, whose weight's gradient has two splits of an
-        // odd number of blocks of rows.
+        // Groups of 28, where four invocations share reads and each group has an idle one, and of 24, whose weight's
+        // gradient has two splits of an odd number of blocks of rows.
         case([2, 6, 5, 56], 56, grouped(2, 3, 1), true, None),
         case([1, 23, 25, 48], 48, grouped(2, 3, 1), false, None),
         // Groups of 50 channels are blocks of 32 and of 18 channels on the CPU device.

@@ -3,7 +3,7 @@
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
-use super::uneven::{self, Columns, Regrouped};
+use super::uneven::{self, Regrouped};
 use super::{Conv2d, ConvGeometry, winograd, winograd_launch};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
@@ -63,13 +63,9 @@ impl Op for Conv2dDInput {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
-        if let Some(padded) = g.with_padded_groups(Columns::X) {
-            let inputs = [Regrouped::weight(&g, Columns::X), Regrouped::y(&g, Columns::X)];
-            return uneven::launch(
-                self.fast(&padded, target),
-                &inputs,
-                Regrouped::x(&g, Columns::X),
-            );
+        if let Some(padded) = g.with_padded_groups() {
+            let inputs = [Regrouped::weight(&g), Regrouped::y(&g)];
+            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::x(&g));
         }
         self.fast(&g, target)
     }

@@ -2,8 +2,8 @@
 
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
-use super::product::{channel_lanes, max_sharing, sharing_lanes, square, with_lanes};
-use super::uneven::{self, Columns, Regrouped};
+use super::product::{Lanes, square};
+use super::uneven::{self, Regrouped};
 use super::{Conv2d, ConvGeometry, by_fours, winograd, winograd_launch};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
@@ -79,13 +79,9 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
-        if let Some(padded) = g.with_padded_groups(Columns::Y) {
-            let inputs = [Regrouped::x(&g, Columns::Y), Regrouped::y(&g, Columns::Y)];
-            return uneven::launch(
-                self.fast(&padded, target),
-                &inputs,
-                Regrouped::weight(&g, Columns::Y),
-            );
+        if let Some(padded) = g.with_padded_groups() {
+            let inputs = [Regrouped::x(&g), Regrouped::y(&g)];
+            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::weight(&g));
         }
         self.fast(&g, target)
     }
@@ -125,13 +121,12 @@ impl Conv2dDWeight {
                 (shader, grid(n_splits * g.co.div_ceil(4)))
             }
             None => {
-                let row_blocks = rows.div_ceil(8);
-                let [lanes, sharing, d_out_lanes] = lanes(g, row_blocks, tile, target);
-                let row_lanes = row_blocks.next_multiple_of(d_out_lanes) * n_splits;
-                let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes));
-                let z = g.co.div_ceil(4 * lanes) as u32;
-                let shader = shader.constant("WEIGHT_LANES", d_out_lanes);
-                (with_lanes(shader, lanes, sharing, tile, target), [x, y, z])
+                let blocks = rows.div_ceil(8);
+                let lanes = Lanes::new(g.co, g.groups, blocks, tile, target);
+                let row_lanes = blocks.next_multiple_of(lanes.weights) * n_splits;
+                let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes.channels));
+                let z = (g.groups * lanes.group_vectors).div_ceil(lanes.channels) as u32;
+                (lanes.add_to(shader, tile, target), [x, y, z])
             }
             Some((import, side)) => {
                 let workgroups = [rows.div_ceil(side), n_splits, g.co.div_ceil(side)];
@@ -139,23 +134,6 @@ impl Conv2dDWeight {
             }
         };
         launch.split_k(shader, &bindings, workgroups, n_splits, Binding::Output(0), n_weights)
-    }
-}
-
-/// Returns the numbers of invocations that a workgroup of a register tile has along the channels, that share reads of x,
-/// and that share reads of `d_y`. The last have one split, so each split has a multiple of them as blocks of rows. With
-/// more than one block in nine added for this, `d_y` is not shared: groups of 8 channels reach 19 GFLOP/s with it on
-/// llvmpipe, and 28 without.
-fn lanes(g: &ConvGeometry, row_blocks: usize, tile: Tile, target: &Target) -> [usize; 3] {
-    let most = channel_lanes(g.co);
-    if tile != Tile::Subgroup {
-        return [most, 1, 1];
-    }
-    let max_sharing = most.min(max_sharing(g, g.co));
-    let [lanes, d_out_lanes] = sharing_lanes(max_sharing, target);
-    match 9 * row_blocks.next_multiple_of(d_out_lanes) > 10 * row_blocks {
-        true => [most, max_sharing, 1],
-        false => [lanes, lanes, d_out_lanes],
     }
 }
 
@@ -174,20 +152,5 @@ mod tests {
             1,
             "two splits would have too many partial sums"
         );
-    }
-
-    #[test]
-    fn invocations_share_the_gradient_of_the_output_if_few_rows_are_added() {
-        let lanes = |groups: usize, size: usize| {
-            let channels = groups * size;
-            let conv = Conv2d { groups, ..Conv2d::square(3, 1, 1) };
-            let g = ConvGeometry::new(&conv, None, &[4, 8, 8, channels], &[3, 3, size, channels]);
-            let target = Target { min_subgroup_size: 8, is_software: true, ..Target::default() };
-            lanes(&g, (9 * size).div_ceil(8), Tile::Subgroup, &target)
-        };
-        assert_eq!(lanes(1, 64), [4, 4, 2]);
-        assert_eq!(lanes(32, 16), [4, 4, 2]);
-        assert_eq!(lanes(6, 24), [2, 2, 4], "27 blocks of rows become 28");
-        assert_eq!(lanes(32, 8), [8, 2, 1], "9 blocks would become 12");
     }
 }

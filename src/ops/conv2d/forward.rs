@@ -2,7 +2,7 @@
 
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
-use super::uneven::{self, Columns, Regrouped};
+use super::uneven::{self, Regrouped};
 use super::{
     Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd, winograd_launch,
 };
@@ -140,11 +140,11 @@ impl Op for Conv2dForward {
             let launch = Launch::one(self.naive(&g), &self.bindings(), grid(n_made));
             return then_mean_m2(launch);
         }
-        if let Some(padded) = g.with_padded_groups(Columns::Y) {
+        if let Some(padded) = g.with_padded_groups() {
             let padded = Self { mean_m2: false, ..self.clone() }.fast(&padded, target);
-            let mut inputs = vec![Regrouped::x(&g, Columns::Y), Regrouped::weight(&g, Columns::Y)];
-            inputs.extend(self.has_bias.then(|| Regrouped::bias(&g, Columns::Y)));
-            return then_mean_m2(uneven::launch(padded, &inputs, Regrouped::y(&g, Columns::Y)));
+            let mut inputs = vec![Regrouped::x(&g), Regrouped::weight(&g)];
+            inputs.extend(self.has_bias.then(|| Regrouped::bias(&g)));
+            return then_mean_m2(uneven::launch(padded, &inputs, Regrouped::y(&g)));
         }
         self.fast(&g, target)
     }

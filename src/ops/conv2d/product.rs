@@ -86,7 +86,7 @@ impl Product {
     /// Returns the shader for a target, and the number of workgroups along each axis. The caller adds the imports
     /// `operands`, `rows` and `epilogue`.
     pub fn shader(&self, g: &ConvGeometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
-        self.shader_with(|path| g.shader(path), max_sharing(g, self.columns), target, tiling)
+        self.shader_with(|path| g.shader(path), g.groups, target, tiling)
     }
 
     /// Returns the same as [`Self::shader`] for the products of Winograd's algorithm with `n_splits` splits. The caller
@@ -97,7 +97,7 @@ impl Product {
         let tile = target.tile(self.rows, self.columns);
         let tiling = Tiling { tile, n_splits, mean_m2: false };
         let new = |path| Shader::new(path).constants(&sizes);
-        let (shader, workgroups) = self.shader_with(new, 8, target, tiling);
+        let (shader, workgroups) = self.shader_with(new, 1, target, tiling);
         let shader = shader
             .import("operands", "conv2d/operands_winograd")
             .import("rows", "conv2d/rows_winograd")
@@ -109,7 +109,7 @@ impl Product {
     fn shader_with(
         &self,
         new: impl Fn(&'static str) -> Shader,
-        max_sharing: usize,
+        groups: usize,
         target: &Target,
         tiling: Tiling,
     ) -> (Shader, [u32; 3]) {
@@ -123,16 +123,16 @@ impl Product {
                 by_fours(self.columns, "conv2d/store_vec4", "conv2d/store_scalar"),
             )
             .constant("N_SPLITS", n_splits);
-        // The rows of a workgroup, those that must be of one phase, and the columns.
-        let (shader, rows, rows_of_phase, columns) = match square {
+        // The rows of a workgroup, those that must be of one phase, and the number of blocks of columns.
+        let (shader, rows, rows_of_phase, blocks) = match square {
             None => {
-                let [lanes, sharing, weight_lanes] = self.lanes(tile, max_sharing, target);
+                let lanes = self.lanes(tile, groups, target);
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
-                let shader = shader.constant("WEIGHT_LANES", weight_lanes);
-                let rows = 64 / lanes * 8;
-                let rows_of_phase = if self.equal_phases { 8 * weight_lanes } else { rows };
-                (with_lanes(shader, lanes, sharing, tile, target), rows, rows_of_phase, lanes * 4)
+                let rows = 64 / lanes.channels * 8;
+                let rows_of_phase = if self.equal_phases { 8 * lanes.weights } else { rows };
+                let blocks = (groups * lanes.group_vectors).div_ceil(lanes.channels);
+                (lanes.add_to(shader, tile, target), rows, rows_of_phase, blocks)
             }
             Some((import, side)) => {
                 let finish = match (mean_m2, tile) {
@@ -140,7 +140,8 @@ impl Product {
                     (true, Tile::Square128) => "conv2d/finish_mean_m2_8x8",
                     (true, _) => "conv2d/finish_mean_m2_4x4",
                 };
-                (shader.import("tile", import).import("finish", finish), side, side, side)
+                let shader = shader.import("tile", import).import("finish", finish);
+                (shader, side, side, self.columns.div_ceil(side))
             }
         };
         let [n_phases, n_pixels] = self.phases;
@@ -150,27 +151,91 @@ impl Product {
         };
         let n_rows = n_phases * n_pixels.next_multiple_of(rows_of_phase);
         let [x, y, _] = grid_of_workgroups(n_rows.div_ceil(rows));
-        (shader, [x, y, (self.columns.div_ceil(columns) * n_splits) as u32])
+        (shader, [x, y, (blocks * n_splits) as u32])
     }
 }
 
 impl Product {
-    /// Returns the numbers of invocations that a workgroup of a register tile has along the channels, that share reads of
-    /// the source, and that share reads of the weight. With few rows, more than [`channel_lanes`] are along the channels,
-    /// because there are no rows for the others.
-    fn lanes(&self, tile: Tile, max_sharing: usize, target: &Target) -> [usize; 3] {
-        let most = channel_lanes(self.columns);
-        let [lanes, weight_lanes] = match tile {
-            Tile::Subgroup => sharing_lanes(most.min(max_sharing), target),
-            _ => [most, 1],
-        };
+    /// Returns the invocations of a register tile. With few rows, more of them are along the channels, because there are
+    /// no rows for the others.
+    fn lanes(&self, tile: Tile, groups: usize, target: &Target) -> Lanes {
+        // Four blocks of rows, because a workgroup has rows for as many lanes as share weights.
+        let lanes = Lanes::new(self.columns, groups, 4, tile, target);
         let n_rows = if self.equal_phases { self.rows } else { self.phases[1] };
         let row_lanes = n_rows.div_ceil(8).next_power_of_two().min(64);
-        let wide = (64 / row_lanes).min(self.columns.div_ceil(4).next_power_of_two());
-        match wide > lanes {
-            true => [wide, wide.min(max_sharing), 1],
-            false => [lanes, lanes, weight_lanes],
+        let wide = (64 / row_lanes).min((groups * lanes.group_vectors).next_power_of_two());
+        if wide <= lanes.channels {
+            return lanes;
         }
+        let vectors = (self.columns / groups).div_ceil(4);
+        let [sharing, weights] = Lanes::sharing(vectors, wide, 1, tile, target);
+        let group_vectors = vectors.next_multiple_of(sharing);
+        Lanes { channels: wide, sharing, weights, group_vectors }
+    }
+}
+
+/// The numbers of invocations of a workgroup for a register tile of 8 rows x 4 channels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Lanes {
+    /// Invocations along the channels.
+    pub channels: usize,
+    /// Neighbours along the channels that share reads of their rows' operand. All of them are of one group.
+    pub sharing: usize,
+    /// Invocations of the same channels that share reads of the channels' operand.
+    pub weights: usize,
+    /// Vectors of four channels of a group, a multiple of `sharing`. The last ones may have no channel; their invocations
+    /// are idle.
+    pub group_vectors: usize,
+}
+
+impl Lanes {
+    /// Returns the invocations for `channels` channels in groups. `blocks` is the number of blocks of eight rows.
+    pub fn new(channels: usize, groups: usize, blocks: usize, tile: Tile, target: &Target) -> Self {
+        let vectors = (channels / groups).div_ceil(4);
+        let [sharing, weights] = Self::sharing(vectors, 8, blocks, tile, target);
+        let group_vectors = vectors.next_multiple_of(sharing);
+        // All that share the channels' operand are in one subgroup. Without them the invocations along the channels may
+        // be more, and read more contiguous numbers.
+        let channels =
+            if weights > 1 { sharing } else { channel_lanes(4 * groups * group_vectors) };
+        Self { channels, sharing, weights, group_vectors }
+    }
+
+    /// Returns the fields `sharing`, at most `most`, and `weights`, for groups of so many vectors of four channels, and
+    /// for so many blocks of eight rows. Invocations that share reads of the channels' operand are in different blocks;
+    /// at most one block is added to sixteen.
+    ///
+    /// An invocation reads 8 vectors of one operand and 4 of the other for 128 multiply-adds, each divided by the number
+    /// of invocations that share them; all of these are in one subgroup. On llvmpipe the multiply-adds take about as long
+    /// as one such read. The choice has the least time by this count, and the fewest idle invocations among equals.
+    fn sharing(
+        vectors: usize,
+        most: usize,
+        blocks: usize,
+        tile: Tile,
+        target: &Target,
+    ) -> [usize; 2] {
+        if tile != Tile::Subgroup {
+            return [1, 1];
+        }
+        let sharing = [8, 4, 2, 1].into_iter();
+        let choices = sharing.flat_map(|sharing| [4, 2, 1].map(|weights| [sharing, weights]));
+        choices
+            .filter(|[sharing, weights]| sharing * weights <= target.min_subgroup_size)
+            .filter(|[sharing, _]| *sharing <= most)
+            .filter(|[_, weights]| 16 * blocks.next_multiple_of(*weights) <= 17 * blocks)
+            .min_by_key(|[sharing, weights]| {
+                let with_idle = vectors.next_multiple_of(*sharing);
+                (with_idle * (1 + 8 / sharing + 4 / weights), with_idle)
+            })
+            .expect("one invocation fits every subgroup")
+    }
+
+    /// Adds the constants to the shader of a register tile.
+    pub fn add_to(&self, shader: Shader, tile: Tile, target: &Target) -> Shader {
+        let shader = shader.constant("GROUP_VECTORS", self.group_vectors);
+        let shader = with_lanes(shader, self.channels, self.sharing, tile, target);
+        shader.constant("WEIGHT_LANES", self.weights)
     }
 }
 
@@ -187,23 +252,6 @@ pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
 /// computes four channels.
 pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
-}
-
-/// Returns the number of invocations along the channels that share reads of the source, at most `most`, and the number
-/// of invocations of the same channels that share reads of the weight. All of them are in one subgroup. An invocation
-/// reads 8 vectors of the source and 4 of the weight, each divided by the number of invocations that share them.
-pub(super) fn sharing_lanes(most: usize, target: &Target) -> [usize; 2] {
-    let subgroup = target.min_subgroup_size;
-    let most = most.min(subgroup);
-    // Of a subgroup of eight, 4 x 2 lanes read four vectors, 8 x 1 lanes five.
-    let lanes = if subgroup == 8 { most.min(4) } else { most };
-    [lanes, (subgroup / lanes).min(4)]
-}
-
-/// Returns the largest number of invocations along the channels of the result that can share their reads. With groups,
-/// these invocations must belong to one group.
-pub(super) fn max_sharing(g: &ConvGeometry, channels: usize) -> usize {
-    if g.groups == 1 { 8 } else { 1 << (channels / g.groups / 4).trailing_zeros() }
 }
 
 /// Adds to the shader of a register tile the number of invocations along the channels, `lanes`, and the import `lanes`,
@@ -250,9 +298,13 @@ mod tests {
         assert_eq!(n_splits(2, 4, 16, 16), 1, "short sums");
     }
 
+    fn target(subgroup: usize) -> Target {
+        Target { min_subgroup_size: subgroup, is_software: true, ..Target::default() }
+    }
+
     #[test]
     fn few_rows_leave_no_invocation_idle() {
-        let lanes = |rows, columns, max_sharing, subgroup| {
+        let lanes = |rows, columns, groups, subgroup| {
             let product = Product {
                 rows,
                 columns,
@@ -261,18 +313,39 @@ mod tests {
                 depth: 64,
                 equal_phases: true,
             };
-            let target =
-                Target { min_subgroup_size: subgroup, is_software: true, ..Target::default() };
             let tile = if subgroup == 0 { Tile::Registers } else { Tile::Subgroup };
-            product.lanes(tile, max_sharing, &target)
+            let lanes = product.lanes(tile, groups, &target(subgroup));
+            [lanes.channels, lanes.sharing, lanes.weights]
         };
-        assert_eq!(lanes(512, 256, 8, 8), [4, 4, 2]);
-        assert_eq!(lanes(98, 256, 8, 8), [4, 4, 2]);
-        assert_eq!(lanes(49, 256, 8, 8), [8, 8, 1]);
-        assert_eq!(lanes(8, 1024, 8, 8), [64, 8, 1]);
-        assert_eq!(lanes(8, 64, 2, 8), [16, 2, 1], "groups of 8 channels");
-        assert_eq!(lanes(1, 10, 8, 8), [4, 4, 2]);
-        assert_eq!([lanes(512, 256, 8, 0), lanes(8, 1024, 8, 0)], [[8, 8, 1], [64, 8, 1]]);
+        assert_eq!(lanes(512, 256, 1, 8), [4, 4, 2]);
+        assert_eq!(lanes(98, 256, 1, 8), [4, 4, 2]);
+        assert_eq!(lanes(49, 256, 1, 8), [8, 8, 1]);
+        assert_eq!(lanes(8, 1024, 1, 8), [64, 8, 1]);
+        assert_eq!(lanes(8, 64, 8, 8), [16, 2, 1], "groups of 8 channels");
+        assert_eq!(lanes(1, 10, 1, 8), [4, 4, 2]);
+        assert_eq!(lanes(90, 20, 1, 8), [4, 2, 1], "no more invocations share than there are");
+        assert_eq!(lanes(512, 256, 1, 0), [8, 1, 1]);
+        assert_eq!(lanes(8, 1024, 1, 0), [64, 1, 1]);
+    }
+
+    #[test]
+    fn invocations_share_reads_where_it_pays() {
+        let lanes = |channels, groups, blocks, subgroup| {
+            let lanes = Lanes::new(channels, groups, blocks, Tile::Subgroup, &target(subgroup));
+            [lanes.sharing, lanes.weights, lanes.group_vectors]
+        };
+        assert_eq!(lanes(32 * 16, 32, 18, 8), [4, 2, 4]);
+        assert_eq!(lanes(8 * 28, 8, 64, 8), [4, 2, 8], "a vector of eight has no channel");
+        assert_eq!(lanes(8 * 100, 8, 64, 8), [4, 2, 28]);
+        assert_eq!(lanes(6 * 24, 6, 27, 8), [2, 4, 6], "27 blocks of rows become 28");
+        assert_eq!(lanes(32 * 8, 32, 9, 8), [2, 1, 2], "9 blocks would become 10 or 12");
+        assert_eq!(lanes(256, 1, 64, 32), [8, 4, 64]);
+        assert_eq!(
+            lanes(6 * 48, 6, 64, 32),
+            [4, 4, 12],
+            "eight would share as much, with idle ones"
+        );
+        assert_eq!(lanes(256, 1, 64, 1), [1, 1, 64]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Convolutions with uneven groups, whose numbers of channels are not multiples of 4, such as 8 groups of 25 channels.
 //!
 //! A vector of four neighbouring channels would have channels of two groups. So each group is padded with channels of
-//! zeros. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
+//! zeros, to a multiple of 4. The fast kernels compute the padded convolution; it has the same sums, and terms of zero.
 //! `shaders/conv2d/pad_groups.wgsl` copies the operands to padded scratch buffers, and `unpad_groups.wgsl` the result
 //! back.
 
@@ -11,28 +11,10 @@ use crate::kernel::{Binding, Launch, Shader, grid};
 /// Largest padded copy, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
 const MAX_PADDED_BYTES: usize = 128 << 20;
 
-/// The channels of a group that are the columns of the matrix product: those of x for the gradient of the input, those
-/// of y for the other two products.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Columns {
-    X,
-    Y,
-}
-
-/// Returns the numbers of input and output channels of a padded group. Columns become a multiple of 8 or 16, so that two
-/// or four neighbouring invocations of a product have channels of one group and share their reads. The others become a
-/// multiple of 4. Groups of at most 4 channels are padded to 4, and the kernels for narrow groups compute them.
-fn padded(channels: [usize; 2], columns: Columns) -> [usize; 2] {
-    if channels.iter().all(|&n| n <= 4) {
-        return [4, 4];
-    }
-    let mut padded = channels.map(|n| n.next_multiple_of(4));
-    let n = &mut padded[columns as usize];
-    let by_eight = n.next_multiple_of(8);
-    // Four neighbours that share are faster than two, if they cost at most a seventh more.
-    let by_sixteen = n.next_multiple_of(16);
-    *n = if 7 * by_sixteen <= 8 * by_eight { by_sixteen } else { by_eight };
-    padded
+/// Returns the numbers of input and output channels of a padded group. Groups of at most 4 channels are padded to 4, and
+/// the kernels for narrow groups compute them.
+fn padded(channels: [usize; 2]) -> [usize; 2] {
+    channels.map(|n| n.next_multiple_of(4))
 }
 
 /// A tensor `[outer, rows, groups, columns]`, whose rows and columns are padded with zeros.
@@ -48,31 +30,31 @@ pub(super) struct Regrouped {
 
 impl Regrouped {
     /// Returns x, or its gradient.
-    pub fn x(g: &ConvGeometry, columns: Columns) -> Self {
-        Self::pixels(g, g.n * g.plane[0] * g.plane[1], columns, 0)
+    pub fn x(g: &ConvGeometry) -> Self {
+        Self::pixels(g, g.n * g.plane[0] * g.plane[1], 0)
     }
 
     /// Returns y, or its gradient.
-    pub fn y(g: &ConvGeometry, columns: Columns) -> Self {
-        Self::pixels(g, g.n_pixels(), columns, 1)
+    pub fn y(g: &ConvGeometry) -> Self {
+        Self::pixels(g, g.n_pixels(), 1)
     }
 
     /// Returns the bias, a number for each channel of y.
-    pub fn bias(g: &ConvGeometry, columns: Columns) -> Self {
-        Self::pixels(g, 1, columns, 1)
+    pub fn bias(g: &ConvGeometry) -> Self {
+        Self::pixels(g, 1, 1)
     }
 
     /// Returns `n` pixels of x, for `side` 0, or of y.
-    fn pixels(g: &ConvGeometry, n: usize, columns: Columns, side: usize) -> Self {
+    fn pixels(g: &ConvGeometry, n: usize, side: usize) -> Self {
         let exact = [g.ci_per_group(), g.co_per_group()];
-        let [exact, padded] = [exact, padded(exact, columns)].map(|channels| [1, channels[side]]);
+        let [exact, padded] = [exact, padded(exact)].map(|channels| [1, channels[side]]);
         Self { outer: n, groups: g.groups, exact, padded }
     }
 
     /// Returns the weight, `[KH · KW, Ci/groups, groups, Co/groups]`.
-    pub fn weight(g: &ConvGeometry, columns: Columns) -> Self {
+    pub fn weight(g: &ConvGeometry) -> Self {
         let exact = [g.ci_per_group(), g.co_per_group()];
-        Self { outer: g.window.area(), groups: g.groups, exact, padded: padded(exact, columns) }
+        Self { outer: g.window.area(), groups: g.groups, exact, padded: padded(exact) }
     }
 
     /// Returns the number of elements of the padded tensor.
@@ -102,22 +84,15 @@ impl ConvGeometry {
         self.groups > 1 && !self.is_narrow() && sizes.iter().any(|size| !size.is_multiple_of(4))
     }
 
-    /// Returns the convolution with groups that are padded for these columns. Groups that are not uneven are padded only
-    /// if they gain neighbours that share, and at most a seventh more columns. Returns `None` if the groups are not
-    /// padded, or if they have a fused pool, or if a copy would exceed [`MAX_PADDED_BYTES`].
-    pub(super) fn with_padded_groups(&self, columns: Columns) -> Option<Self> {
-        let sizes = [self.ci_per_group(), self.co_per_group()];
-        let [ci, co] = padded(sizes, columns);
-        let [before, after] = [sizes, [ci, co]].map(|sizes| sizes[columns as usize]);
-        let pays = after > before && 7 * after <= 8 * before;
-        if self.groups == 1 || self.is_narrow() || !(self.is_uneven() || pays) {
-            return None;
-        }
+    /// Returns the convolution with padded groups. Returns `None` if the groups are not uneven, or if they have a fused
+    /// pool, or if a copy would exceed [`MAX_PADDED_BYTES`].
+    pub(super) fn with_padded_groups(&self) -> Option<Self> {
+        let [ci, co] = padded([self.ci_per_group(), self.co_per_group()]);
         let padded = Self { ci: self.groups * ci, co: self.groups * co, ..*self };
-        let copies =
-            [Regrouped::x, Regrouped::y, Regrouped::weight].map(|copy| copy(self, columns));
+        let copies = [Regrouped::x, Regrouped::y, Regrouped::weight].map(|copy| copy(self));
         let fits = |copy: &Regrouped| copy.n_padded() * size_of::<f32>() <= MAX_PADDED_BYTES;
-        (self.rows_per_pixel() == 1 && copies.iter().all(fits)).then_some(padded)
+        let is_padded = self.is_uneven() && self.rows_per_pixel() == 1;
+        (is_padded && copies.iter().all(fits)).then_some(padded)
     }
 }
 
@@ -152,20 +127,6 @@ mod tests {
     use crate::kernel::{Kernels, Target};
     use crate::ops::conv2d::Conv2d;
 
-    #[test]
-    fn only_columns_are_padded_to_more_than_a_vector() {
-        assert_eq!(padded([25, 25], Columns::Y), [28, 32]);
-        assert_eq!(padded([25, 25], Columns::X), [32, 28]);
-        assert_eq!(padded([50, 50], Columns::Y), [52, 64]);
-        assert_eq!(padded([100, 100], Columns::X), [112, 100]);
-        assert_eq!(
-            padded([18, 18], Columns::Y),
-            [20, 24],
-            "32 columns would cost a third more than 24"
-        );
-        assert_eq!(padded([3, 1], Columns::Y), [4, 4]);
-    }
-
     /// The largest copies that fit have 33,554,432 elements.
     #[test]
     fn naive_kernels_compute_groups_whose_padded_copies_are_too_large_to_bind() {
@@ -178,10 +139,10 @@ mod tests {
         };
         // x and y: 1448 · 1448 · 2 · 8 elements, and 1449 · 1449 · 2 · 8.
         assert_eq!([is_naive(1448, 7, 5), is_naive(1449, 7, 5)], [false, true]);
-        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 68 or more. The same for y.
+        // x alone: 512 · 512 · 2 · 64, and 512 · 512 · 2 · 68. The same for y.
         assert_eq!([is_naive(512, 57, 5), is_naive(512, 65, 5)], [false, true]);
         assert_eq!([is_naive(512, 5, 57), is_naive(512, 5, 65)], [false, true]);
-        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1376.
+        // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1368.
         assert_eq!([is_naive(3, 1357, 1357), is_naive(3, 1365, 1365)], [false, true]);
     }
 }
