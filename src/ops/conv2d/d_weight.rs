@@ -144,8 +144,8 @@ impl Conv2dDWeight {
 
 /// Returns the numbers of invocations that a workgroup of a register tile has along the channels, that share reads of x,
 /// and that share reads of `d_y`. The last have one split, so each split has a multiple of them as blocks of rows. With
-/// more than one block in nine added for this, `d_y` is not shared: groups of 8 channels reach 19 GFLOP/s with it on
-/// llvmpipe, and 28 without.
+/// more than one block in nine added for this, `d_y` is not shared: it would be slower (`docs/rejected.md`, "Groups of 8:
+/// more sharing in the gradient of the weight").
 fn lanes(g: &ConvGeometry, row_blocks: usize, tile: Tile, target: &Target) -> [usize; 3] {
     let most = channel_lanes(g.co);
     if tile != Tile::Subgroup {
