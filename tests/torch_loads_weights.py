@@ -7,7 +7,7 @@
 Trains a small network for one epoch on random pictures in CIFAR-10's format, and loads its
 model.safetensors into the same network in PyTorch with strict=True. Compares the results of both on the
 test pictures: the logits, and loss and accuracy over each picture and its mirror image. Then wgrad
-evaluates weights that PyTorch saved. Builds wgrad if necessary. docs/performance.md has a sample output.
+evaluates weights that PyTorch saved. Builds wgrad if necessary. docs/performance/accuracy.md has a sample output.
 """
 import json
 import pathlib

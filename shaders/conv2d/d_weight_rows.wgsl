@@ -3,8 +3,9 @@
 //   d_weight[ky, kx, ci, co] = sum over pixels of x[pixel under (ky, kx), ci] * d_out[pixel, co]
 //
 // A row of the product is one (ky, kx, ci), where ci counts the channels of a group. The channels ci are padded to a
-// multiple of 4, so every block of four rows belongs to one (ky, kx). There are far more pixels than rows, so split-K divides the pixels. The number of splits
-// depends on the shape alone, and shared/sum_partials adds the partial sums in a fixed order.
+// multiple of 4, so every block of four rows belongs to one (ky, kx). There are far more pixels than rows, so split-K
+// divides the pixels. The number of splits depends on the shape alone, and shared/sum_partials adds the partial sums in
+// a fixed order.
 
 // #import conv2d/geometry
 // #import load_x

@@ -2,17 +2,19 @@
 //
 //   result[row, channel] = sum over ky, kx, k of source[pixel of row, under (ky, kx), k] * weight[ky, kx, k, channel]
 //
-// Here k runs over the source's channels in the group of the channel. In the forward pass, source is x. For the gradient of x, source is the gradient of y, and the weight is transposed.
-// The import `operands` makes this choice; other imports define the pixel of a row, and how sums are stored.
-// src/ops/conv2d/product.rs chooses the imports. forward_tile.wgsl computes the same sums.
+// Here k runs over the source's channels in the group of the channel. In the forward pass, source is x. For the gradient
+// of x, source is the gradient of y, and the weight is transposed. The import `operands` makes this choice; other
+// imports define the pixel of a row, and how sums are stored. src/ops/conv2d/product.rs chooses the imports.
+// forward_tile.wgsl computes the same sums.
 //
 // A step of the loop reads four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, for 128
 // multiply-adds: 2.7 for each number, against 0.5 in the naive kernel. The invocations of a row of the workgroup have
-// neighbouring channels, so their reads of the weight are contiguous. These invocations need the same 8 pixels, and those
-// of a column the same weights. Without subgroups, each invocation reads all of them; with subgroups, it reads some, and
-// gets the others from its neighbours by a shuffle (the import `lanes`). There is no barrier and no workgroup memory, because on software
-// adapters both cost more than they save. The 8 vectors of sums fit into the registers of a processor. Grid: x and y
-// count blocks of rows, z counts the splits of split-K, all splits of one block of channels before those of the next.
+// neighbouring channels, so their reads of the weight are contiguous. These invocations need the same 8 pixels, and
+// those of a column the same weights. Without subgroups, each invocation reads all of them; with subgroups, it reads
+// some, and gets the others from its neighbours by a shuffle (the import `lanes`). There is no barrier and no workgroup
+// memory, because on software adapters both cost more than they save. The 8 vectors of sums fit into the registers of a
+// processor. Grid: x and y count blocks of rows, z counts the splits of split-K, all splits of one block of channels
+// before those of the next.
 
 // #import operands
 // #import weight

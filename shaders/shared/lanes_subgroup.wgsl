@@ -7,8 +7,8 @@
 // subgroup.
 const SHARING_LANES: u32 = 1u;
 
-// The number of invocations of the same channels that share their reads of the weight, or of d_out in d_weight.wgsl: a power of two, CHANNEL_LANES
-// lanes apart in one subgroup.
+// The number of invocations of the same channels that share their reads of the weight, or of d_out in d_weight.wgsl: a
+// power of two, CHANNEL_LANES lanes apart in one subgroup.
 const WEIGHT_LANES: u32 = 1u;
 
 // Returns the `value` of invocation i in the group of SHARING_LANES invocations to which `lane` belongs.

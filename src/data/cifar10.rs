@@ -49,7 +49,7 @@ pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
 pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
 
 /// The default settings of a training run on CIFAR-10. At a batch size of 128 the best learning rate was 0.005
-/// (`docs/performance.md`). The default batch size of 512 is four times as large, so the default learning rate is √4
+/// (`docs/performance/accuracy.md`). The default batch size of 512 is four times as large, so the default learning rate is √4
 /// times as high: 0.01.
 pub const DEFAULTS: Defaults = Defaults {
     epochs: 24,

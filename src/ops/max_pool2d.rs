@@ -1,6 +1,6 @@
-//! Max pooling with any window, stride and padding, and with PyTorch's `ceil_mode`. The op stores the position of each maximum, and the backward pass
-//! adds the gradient at this position. As in PyTorch, the maximum of equal values is the first in row-major order, and
-//! NaN counts as larger than any number.
+//! Max pooling with any window, stride and padding, and with PyTorch's `ceil_mode`. The op stores the position of each
+//! maximum, and the backward pass adds the gradient at this position. As in PyTorch, the maximum of equal values is the
+//! first in row-major order, and NaN counts as larger than any number.
 //!
 //! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, which has the shape of y, in u32: the position `ky · KW + kx` in
 //! the window.

@@ -31,7 +31,7 @@ pub const CSV: &str = "lr-find.csv";
 pub const SVG: &str = "lr-find.svg";
 
 /// A warning is printed if the peaks that the rules suggest differ by more than this factor. A learning rate that is
-/// wrong by this factor trains badly (`docs/performance.md` has the accuracies).
+/// wrong by this factor trains badly (`docs/performance/accuracy.md` has the accuracies).
 const AGREEMENT: f64 = 10.0;
 
 /// The results of a sweep.
