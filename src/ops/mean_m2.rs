@@ -14,13 +14,15 @@
 //!
 //! Shader: `shaders/shared/mean_m2.wgsl`. Derivation: `docs/ops/batch_norm.md`.
 
-use std::array::from_fn;
 use std::iter::successors;
 use std::ops::Range;
 
+use pulp::{Simd, WithSimd};
+
 use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
-use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
+use crate::kernel::cpu::simd::{vectors_of_lanes, widest};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 
 /// Returns the shape of the means and M2 of partitions, `[partitions, 2, C]`.
@@ -60,42 +62,87 @@ pub(super) fn of_partitions<T: Real>(
 /// Computes mean and M2 of the rows of `x` and writes them to `mean_m2`, `[2, C]`. One pass over the rows computes the
 /// means, and a second pass computes M2.
 pub(super) fn of_rows<T: Real>(x: &[T], mean_m2: &mut [T]) {
-    let channels = mean_m2.len() / 2;
-    let (mean, m2) = mean_m2.split_at_mut(channels);
-    of_channels::<T, LANES>(whole(channels), x, mean, m2);
-    of_channels::<T, 1>(rest(channels), x, mean, m2);
+    let (mean, m2) = mean_m2.split_at_mut(mean_m2.len() / 2);
+    widest(OfRows { x, mean, m2 });
 }
 
-/// Computes [`of_rows`] for some channels, `L` channels at a time.
-fn of_channels<T: Real, const L: usize>(
-    channels: Range<usize>,
-    x: &[T],
-    mean: &mut [T],
-    m2: &mut [T],
-) {
-    let n_channels = mean.len();
-    let n = T::from_count(x.len() / n_channels);
-    for c in channels.step_by(L) {
-        let rows = (c..x.len()).step_by(n_channels);
+/// Computes [`of_rows`]. The rows are usually in a core's own cache, from which neighbouring vectors are read faster: with
+/// AVX-512, 64 rows of 1,024 channels at 30 GB/s four vectors at a time, and at 10 one at a time.
+struct OfRows<'a, T> {
+    /// The rows, `[rows, C]`.
+    x: &'a [T],
+    mean: &'a mut [T],
+    m2: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for OfRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let width = LANES / vectors_of_lanes::<T, S>();
+        let (wide, n_channels) = (4 * width, self.mean.len());
+        let in_wide = n_channels / wide * wide;
+        let in_vectors = n_channels / width * width;
+        for first in (0..in_wide).step_by(wide) {
+            self.vectors::<S, 4>(simd, first..first + wide);
+        }
+        for first in (in_wide..in_vectors).step_by(width) {
+            self.vectors::<S, 1>(simd, first..first + width);
+        }
+        (in_vectors..n_channels).for_each(|channel| self.channel(channel));
+    }
+}
+
+impl<T: Real> OfRows<'_, T> {
+    /// Computes `V` vectors of channels. A multiply-add rounds as a sum if a factor is 1 or -1, and as a product if 0 is
+    /// added. So every instruction set has the bits of [`Self::channel`].
+    #[inline(always)]
+    fn vectors<S: Simd, const V: usize>(&mut self, simd: S, channels: Range<usize>) {
+        fn first<T: Real, S: Simd, const V: usize>(values: &[T]) -> &[T::Vector<S>; V] {
+            T::vectors::<S>(values).first_chunk().expect("V vectors of channels")
+        }
+        let Self { x, mean, m2 } = self;
+        let rows = x.chunks_exact(mean.len()).map(|row| first::<T, S, V>(&row[channels.clone()]));
+        let [zero, one, minus_one] = [T::ZERO, T::ONE, -T::ONE].map(|c| T::splat(simd, c));
         // The sum adds deviations from the first row. These deviations are small even if the values are large, so the
         // mean keeps its digits.
-        let shift: [T; L] = lanes(x, c);
-        let mut sum = [T::ZERO; L];
-        for at in rows.clone() {
-            let x: [T; L] = lanes(x, at);
-            (0..L).for_each(|i| sum[i] += x[i] - shift[i]);
-        }
-        let means: [T; L] = from_fn(|i| shift[i] + sum[i] / n);
-        let mut squares = [T::ZERO; L];
-        for at in rows {
-            let x: [T; L] = lanes(x, at);
-            for i in 0..L {
-                let deviation = x[i] - means[i];
-                squares[i] += deviation * deviation;
+        let shift = first::<T, S, V>(&x[channels.clone()]);
+        let mut sums = [zero; V];
+        for x in rows.clone() {
+            for v in 0..V {
+                let deviation = T::mul_add(simd, shift[v], minus_one, x[v]);
+                sums[v] = T::mul_add(simd, deviation, one, sums[v]);
             }
         }
-        store(mean, c, means);
-        store(m2, c, squares);
+        let n = T::from_count(x.len() / mean.len());
+        let mean = &mut mean[channels.clone()];
+        T::vectors_mut::<S>(mean).copy_from_slice(&sums);
+        mean.iter_mut().zip(&x[channels.clone()]).for_each(|(mean, &shift)| {
+            *mean = shift + *mean / n;
+        });
+        let mean = first::<T, S, V>(mean);
+        let mut squares = [zero; V];
+        for x in rows {
+            for v in 0..V {
+                let deviation = T::mul_add(simd, mean[v], minus_one, x[v]);
+                let square = T::mul_add(simd, deviation, deviation, zero);
+                squares[v] = T::mul_add(simd, square, one, squares[v]);
+            }
+        }
+        T::vectors_mut::<S>(&mut m2[channels]).copy_from_slice(&squares);
+    }
+
+    /// Computes one channel.
+    fn channel(&mut self, channel: usize) {
+        let Self { x, mean, m2 } = self;
+        let rows = x[channel..].iter().step_by(mean.len());
+        let (shift, n) = (x[channel], T::from_count(x.len() / mean.len()));
+        mean[channel] = shift + rows.clone().fold(T::ZERO, |sum, &x| sum + (x - shift)) / n;
+        m2[channel] = rows.fold(T::ZERO, |sum, &x| {
+            let deviation = x - mean[channel];
+            sum + deviation * deviation
+        });
     }
 }
 
@@ -159,6 +206,30 @@ fn merge_group<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Vectors of every instruction set, and the channels after the last vector, have the bits of a sum in f32.
+    #[test]
+    fn every_number_of_channels_has_the_same_bits() {
+        for n_channels in [1, 3, 16, 20, 64, 100, 163] {
+            let x: Vec<f32> = (0..5 * n_channels).map(|ix| (ix * ix % 1013) as f32 / 7.0).collect();
+            let mut expected = vec![0.0; 2 * n_channels];
+            let (mean, m2) = expected.split_at_mut(n_channels);
+            let mut by_channel = OfRows { x: &x, mean, m2 };
+            (0..n_channels).for_each(|channel| by_channel.channel(channel));
+            let check = |set: &str, run: &dyn Fn(OfRows<'_, f32>)| {
+                let mut mean_m2 = vec![0.0; 2 * n_channels];
+                let (mean, m2) = mean_m2.split_at_mut(n_channels);
+                run(OfRows { x: &x, mean, m2 });
+                assert!(mean_m2 == expected, "{set}, {n_channels} channels");
+            };
+            check("the widest vectors", &|rows| widest(rows));
+            check("no vectors", &|rows| rows.with_simd(pulp::Scalar::new()));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                check("AVX2", &|rows| Simd::vectorize(v3, rows));
+            }
+        }
+    }
 
     /// 1,024 partitions of two rows, 1,000 ± 1, with a mean that grows a little from one partition to the next.
     #[test]

@@ -4,6 +4,7 @@ pub mod lanes;
 pub mod matmul;
 pub mod parallel;
 pub mod permute;
+pub mod prefetch;
 pub mod simd;
 
 /// Elements per task of an elementwise loop. The number is fixed, so results do not depend on the number of threads. A

@@ -16,10 +16,10 @@ pub fn widest<K: WithSimd>(kernel: K) -> K::Output {
 }
 
 /// Bytes of a cache line. A vector of AVX-512 that crosses a cache line takes two loads.
-const ALIGNMENT: usize = 64;
+pub const CACHE_LINE: usize = 64;
 
 /// Number of elements that a buffer needs beyond those that [`aligned`] returns.
-pub const SLACK: usize = ALIGNMENT / size_of::<f32>();
+pub const SLACK: usize = CACHE_LINE / size_of::<f32>();
 
 /// Returns `n` elements of a buffer, from the start of a cache line on.
 ///
@@ -27,7 +27,7 @@ pub const SLACK: usize = ALIGNMENT / size_of::<f32>();
 /// If the buffer has fewer than `n` + [`SLACK`] elements.
 pub fn aligned<T>(buffer: &mut [T], n: usize) -> &mut [T] {
     // `align_offset` may also return a larger number, with which alignment is not possible.
-    let start = buffer.as_ptr().align_offset(ALIGNMENT).min(SLACK);
+    let start = buffer.as_ptr().align_offset(CACHE_LINE).min(SLACK);
     &mut buffer[start..start + n]
 }
 
@@ -100,7 +100,7 @@ mod tests {
         let mut buffer = [0.0_f32; 5 + SLACK + 3];
         for skip in 0..3 {
             let elements = aligned(&mut buffer[skip..], 5);
-            assert_eq!((elements.len(), elements.as_ptr() as usize % ALIGNMENT), (5, 0));
+            assert_eq!((elements.len(), elements.as_ptr() as usize % CACHE_LINE), (5, 0));
         }
     }
 

@@ -80,6 +80,12 @@ impl Axis {
         usize::try_from(at).ok().filter(|&at| at < extent)
     }
 
+    /// Returns the number after the last source of row or column number `ix` of the result. `extent` is the size of the
+    /// source.
+    pub fn source_end(&self, ix: usize, extent: usize) -> usize {
+        (ix * self.stride + self.taps).saturating_add_signed(self.offset).min(extent)
+    }
+
     /// Returns the number of the row or column `at` of the result, if the axis contains it.
     pub fn number(&self, at: usize) -> Option<usize> {
         let from_first = at.checked_sub(self.first)?;

@@ -16,6 +16,7 @@
 //!
 //! Rows of the source are packed with their padding, some blocks together, and stay in the cache for all rows of the kernel.
 
+mod ahead;
 mod correlate;
 mod source;
 mod tile;
@@ -114,6 +115,22 @@ impl Blocks {
         self.count().div_ceil(self.count().div_ceil(most))
     }
 
+    /// Returns the number of blocks of wide groups whose rows are packed together: up to `most`, which are neighbours in
+    /// memory. The blocks of one group read the same row, and each packs it again.
+    fn wide_together(&self, most: usize) -> usize {
+        let is_one_block = self.to <= self.size && self.from <= 2 * LANES;
+        if is_one_block { self.together(most) } else { 1 }
+    }
+
+    /// Returns the channels of neighbouring blocks, or those that the blocks read. `of` returns those of one block.
+    fn span(
+        &self,
+        blocks: &Range<usize>,
+        of: impl Fn(&Self, usize) -> Range<usize>,
+    ) -> Range<usize> {
+        of(self, blocks.start).start..of(self, blocks.end - 1).end
+    }
+
     /// Returns the number of elements of the packed weight for one tap of a block.
     fn tap(&self) -> usize {
         self.from * self.size
@@ -132,6 +149,18 @@ impl Blocks {
         };
         let start = first + block * self.size;
         start..end.min(start + self.size)
+    }
+
+    /// Returns the channels of the source that a block reads: those of its group, or of its groups.
+    fn sources(&self, block: usize) -> Range<usize> {
+        let channels = self.channels(block);
+        match self.is_narrow {
+            true => channels,
+            false => {
+                let first = channels.start / self.to * self.from;
+                first..first + self.from
+            }
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The forward pass and the gradient of the input.
 
+use std::ops::Range;
+
+use super::ahead::NextRows;
 use super::source::{PackedRows, RowSize, Source};
 use super::tile::{Narrow, PIXELS, Row, Wide};
 use super::{Blocks, MAX_ROWS, MAX_RUNS};
 use crate::kernel::Real;
-use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::parallel::for_each_chunk;
+use crate::kernel::cpu::prefetch::Ahead;
 use crate::kernel::cpu::simd::{SLACK, aligned, widest};
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
@@ -31,6 +34,15 @@ pub struct Direct {
     /// The phases of rows and of columns.
     phases: [[Axis; MAX_PHASES]; 2],
     n_phases: [usize; 2],
+}
+
+/// The place of a computation: a block of a row of the result.
+struct Place<'a, T> {
+    block: usize,
+    /// The row of the result.
+    result: &'a mut [T],
+    /// The memory that the next row needs.
+    next: NextRows<'a, T>,
 }
 
 impl Direct {
@@ -105,15 +117,9 @@ impl Direct {
 
     /// Returns the number of blocks whose rows are packed together. A row of the source is contiguous, but a block of it
     /// is a cache line of each pixel. The packed weights of all narrow groups fit a core's own cache, and so do those of
-    /// some blocks of wide groups. The blocks of one group read the same row, and each
-    /// packs it again.
+    /// some blocks of wide groups.
     fn together(&self) -> usize {
-        let blocks = &self.blocks;
-        match blocks.is_narrow {
-            true => blocks.count(),
-            false if blocks.to <= blocks.size && blocks.from <= 2 * LANES => blocks.together(4),
-            false => 1,
-        }
+        if self.blocks.is_narrow { self.blocks.count() } else { self.blocks.wide_together(4) }
     }
 
     fn phases(&self, axis: usize) -> &[Axis] {
@@ -165,17 +171,25 @@ impl Direct {
         let (g, size) = (&self.g, self.blocks.size);
         let channels = self.blocks.channels(block);
         let position = (ky * g.window.size[1] + kx) * g.ci_per_group();
+        let rows = &weight[position * g.co..][..g.ci_per_group() * g.co];
+        if block + 1 < self.blocks.count() {
+            let columns = match self.is_forward {
+                true => self.blocks.channels(block + 1),
+                false => self.blocks.sources(block + 1),
+            };
+            Ahead::new(rows, g.co, columns, 1).prefetch(0);
+        }
         if self.is_forward {
             for from in 0..self.blocks.from {
-                let weight = &weight[(position + from) * g.co..][channels.clone()];
+                let weight = &rows[from * g.co..][channels.clone()];
                 packed[(first + from * step) * size..][..channels.len()].copy_from_slice(weight);
             }
             return;
         }
         for (lane, to) in channels.enumerate() {
             let (group, to) = (to / self.blocks.to, to % self.blocks.to);
-            let start = (position + to) * g.co + group * self.blocks.from;
-            for (from, &weight) in weight[start..][..self.blocks.from].iter().enumerate() {
+            let start = to * g.co + group * self.blocks.from;
+            for (from, &weight) in rows[start..][..self.blocks.from].iter().enumerate() {
                 packed[(first + from * step) * size + lane] = weight;
             }
         }
@@ -195,13 +209,58 @@ impl Direct {
         for first in (0..self.blocks.count()).step_by(self.together()) {
             let together = first..(first + self.together()).min(self.blocks.count());
             let mut rows = PackedRows::new(self.blocks, self.size, together.clone(), scratch);
-            for (ix, result) in result.chunks_exact_mut(self.row_elements()).enumerate() {
+            let mut rest = &mut *result;
+            let mut row = first_row;
+            while !rest.is_empty() {
+                let (result, after) = rest.split_at_mut(self.row_elements());
+                let mut next = self.next_rows(source, &together, row, after);
                 for block in together.clone() {
                     let weight = &packed[block * self.block_elements()..][..self.block_elements()];
-                    self.row(source, weight, block, first_row + ix, result, &mut rows);
+                    let mut place = Place { block, result, next };
+                    self.row(source, weight, row, &mut place, &mut rows);
+                    next.done = place.next.done;
                 }
+                (row, rest) = (row + 1, after);
             }
         }
+    }
+
+    /// Returns the memory that the row after `row` needs and `row` does not: channels of the source and of the result, for
+    /// some blocks. `after` is the part of the result after `row`.
+    fn next_rows<'a, T: Real>(
+        &self,
+        source: Source<'a, T>,
+        blocks: &Range<usize>,
+        row: usize,
+        after: &'a [T],
+    ) -> NextRows<'a, T> {
+        // The rows of one group are contiguous, and the processor loads them ahead on its own.
+        if self.g.groups == 1 {
+            return NextRows::default();
+        }
+        let n_parts = self.phases(1).iter().map(|columns| self.parts(columns)).sum::<usize>();
+        let n_parts = blocks.len() * n_parts;
+        let rows = self.source_end(row)..self.source_end(row + 1);
+        let source = source.ahead(rows, self.blocks.span(blocks, Blocks::sources), n_parts);
+        let result = &after[..after.len().min(self.row_elements())];
+        let channels = self.blocks.span(blocks, Blocks::channels);
+        let result = Ahead::new(result, self.blocks.n_channels, channels, n_parts);
+        NextRows { rows: [source, result], done: 0 }
+    }
+
+    /// Returns the number of parts in which the pixels of a phase prefetch.
+    fn parts(&self, columns: &Axis) -> usize {
+        if self.blocks.is_narrow { columns.count.div_ceil(PIXELS) } else { 1 }
+    }
+
+    /// Returns the number of the row after the last one of the source that a row of the result reads. Both numbers are over
+    /// all images.
+    fn source_end(&self, row: usize) -> usize {
+        let source_height = if self.is_forward { self.g.plane[0] } else { self.g.out[0] };
+        let (image, row) = (row / self.plane()[0], row % self.plane()[0]);
+        let mut phases = self.phases(0).iter();
+        let end = phases.find_map(|axis| Some(axis.source_end(axis.number(row)?, source_height)));
+        image * source_height + end.expect("a phase has the row")
     }
 
     /// Computes a row of the result for a block.
@@ -209,9 +268,8 @@ impl Direct {
         &self,
         source: Source<'_, T>,
         weight: &[T],
-        block: usize,
         row: usize,
-        result: &mut [T],
+        place: &mut Place<'_, T>,
         packed: &mut PackedRows<'_, T>,
     ) {
         let [height, _] = self.plane();
@@ -225,13 +283,14 @@ impl Direct {
             let mut n_runs = 0;
             for tap in 0..rows.taps {
                 let Some(at) = rows.source(ix, tap, source.plane[0]) else { continue };
-                let start = packed.pack(source, block, image * source.plane[0] + at);
+                let start = packed.pack(source, place.block, image * source.plane[0] + at);
                 let column = (self.size.left as isize + columns.offset) as usize;
                 let start = start + column * self.size.column(&self.blocks);
                 let weight = weight_start + tap * columns.taps * self.blocks.tap();
                 self.add_runs(columns, start, weight, &mut runs, &mut n_runs);
             }
-            self.pixels(columns, weight, block, &runs[..n_runs], result, packed.values);
+            self.pixels(columns, weight, &runs[..n_runs], place, packed.values);
+            place.next.done += self.parts(columns);
         }
     }
 
@@ -264,18 +323,18 @@ impl Direct {
         &self,
         columns: &Axis,
         weight: &[T],
-        block: usize,
         runs: &[[usize; 2]],
-        result: &mut [T],
+        place: &mut Place<'_, T>,
         x: &[T],
     ) {
-        let channels = self.blocks.channels(block);
+        let channels = self.blocks.channels(place.block);
         let n_channels = channels.len();
         let y_step = columns.step * self.blocks.n_channels;
         if columns.count == 0 {
             return;
         }
-        let y = &mut result[columns.first * self.blocks.n_channels + channels.start..];
+        let start = columns.first * self.blocks.n_channels + channels.start;
+        let y = &mut place.result[start..];
         if runs.is_empty() {
             y.chunks_mut(y_step).for_each(|y| y[..n_channels].fill(T::ZERO));
             return;
@@ -292,10 +351,14 @@ impl Direct {
             n_pixels: columns.count,
             n_lanes: self.blocks.size,
             n_channels,
+            next: place.next,
         };
         let taps = run_taps(columns.taps, columns.stride);
         match (self.blocks.is_narrow, self.blocks.from) {
-            (false, _) => widest(Wide(row)),
+            (false, _) => {
+                row.next.prefetch(0);
+                widest(Wide(row));
+            }
             (true, 1) => narrow::<T, 1>(taps, columns.stride, row),
             (true, 2) => narrow::<T, 2>(taps, columns.stride, row),
             (true, 4) => narrow::<T, 4>(taps, columns.stride, row),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
+use crate::kernel::cpu::prefetch::Ahead;
 use crate::ops::conv2d::ConvGeometry;
 
 /// The tensor that a direct convolution reads, `[N, H, W, C]`.
@@ -63,6 +64,21 @@ impl<'a, T: Real> Source<'a, T> {
                 copy[..LANES].copy_from_slice(&x[channels.start..][..LANES]);
             }),
             n => pixels.for_each(|(copy, x)| copy[..n].copy_from_slice(&x[channels.clone()])),
+        }
+    }
+
+    /// Returns some channels of some rows, to be prefetched in `n_parts` parts. Rows after the last image are left out, and
+    /// so are those of the gradient of a pool, which are not contiguous.
+    pub fn ahead(
+        &self,
+        rows: Range<usize>,
+        channels: Range<usize>,
+        n_parts: usize,
+    ) -> Ahead<'a, T> {
+        let row_len = self.plane[1] * self.n_channels;
+        match (self.pool, self.values.get(rows.start * row_len..rows.end * row_len)) {
+            (None, Some(rows)) => Ahead::new(rows, self.n_channels, channels, n_parts),
+            _ => Ahead::default(),
         }
     }
 
@@ -168,15 +184,8 @@ fn pack_row<T: Real>(
     row: usize,
     packed: &mut [T],
 ) {
-    let channels = blocks.channels(block);
+    let channels = blocks.sources(block);
     let column = size.column(blocks);
-    let channels = match blocks.is_narrow {
-        true => channels,
-        false => {
-            let first = channels.start / blocks.to * blocks.from;
-            first..first + blocks.from
-        }
-    };
     let (left, rest) = packed.split_at_mut(size.left * column);
     left.fill(T::ZERO);
     let (inside, right) = rest.split_at_mut(source.plane[1] * column);

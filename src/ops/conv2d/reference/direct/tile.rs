@@ -8,6 +8,7 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
+use super::ahead::NextRows;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::simd::vectors_of_lanes;
@@ -41,6 +42,8 @@ pub struct Row<'a, T> {
     pub n_lanes: usize,
     /// The number of channels, at most one for each lane.
     pub n_channels: usize,
+    /// The memory that the next row needs. Each tile of a [`Narrow`] row prefetches a part.
+    pub next: NextRows<'a, T>,
 }
 
 /// A row of groups of `G` channels: lane l adds the products of all members of its group. A run has `TAPS` neighbouring
@@ -54,8 +57,10 @@ impl<T: Real, const G: usize, const TAPS: usize, const STRIDE: usize> WithSimd
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Row { x, weight, runs, weight_plane, y, y_step, n_pixels, n_channels, .. } = self.0;
+        let Row { x, weight, runs, weight_plane, y, y_step, n_pixels, n_channels, next, .. } =
+            self.0;
         for first in (0..n_pixels).step_by(PIXELS) {
+            next.prefetch(first / PIXELS);
             for vector in 0..vectors_of_lanes::<T, S>() {
                 let mut sums = [T::splat(simd, T::ZERO); PIXELS];
                 for &[x_start, weight_start] in runs {
@@ -276,6 +281,7 @@ mod tests {
                     n_pixels,
                     n_lanes,
                     n_channels,
+                    next: NextRows::default(),
                 }));
                 assert!(y == expected, "{set}, {n_pixels} pixels, {n_channels} channels");
             };

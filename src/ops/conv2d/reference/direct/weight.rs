@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use super::ahead::NextRows;
 use super::correlate::row_size;
 use super::source::{PackedRows, RowSize, Source};
-use super::weight_tile::{MEMBERS, NarrowWeight, WeightRows, WideWeight};
+use super::weight_tile::{MEMBERS, NarrowWeight, TOGETHER, WeightRows, WideWeight};
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
+use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::kernel::cpu::simd::{SLACK, aligned, widest};
 use crate::ops::conv2d::ConvGeometry;
@@ -50,7 +52,10 @@ impl DirectWeight {
             && axes[0].taps <= MAX_ROWS
             && axes.iter().all(|axis| axis.stride <= 2);
         let size = row_size(&axes[1..], g.plane[1]);
-        let together = if blocks.is_narrow { blocks.together(MAX_TOGETHER) } else { 1 };
+        let together = match blocks.is_narrow {
+            true => blocks.together(MAX_TOGETHER),
+            false => blocks.wide_together(4 * LANES / blocks.size),
+        };
         let n_groups = blocks.count().div_ceil(together);
         let rows = MIN_PIXELS.div_ceil(g.out[1]).min(MAX_ROWS).min(g.out[0]);
         let bands = g.out[0].div_ceil(rows);
@@ -127,6 +132,7 @@ impl DirectWeight {
         for band in first_band..(first_band + self.bands_per_split).min(g.n * self.bands()) {
             let (image, first) = (band / self.bands(), band % self.bands() * self.rows);
             let n_rows = self.rows.min(g.out[0] - first);
+            let mut next = self.next_rows(x, d_y, band, &blocks);
             self.pack_d_y(d_y, image * g.out[0] + first, n_rows, blocks.clone(), d_y_rows);
             let of_blocks = partial
                 .chunks_exact_mut(self.block_elements())
@@ -144,10 +150,44 @@ impl DirectWeight {
                     }
                     let len = self.axes[1].taps * self.blocks.tap();
                     let d_weight = &mut partial[tap * len..][..len];
-                    self.add_rows(packed.values, d_y_rows, &rows[..n], d_weight);
+                    self.add_rows(packed.values, d_y_rows, &rows[..n], d_weight, next);
+                    next.done += self.parts();
                 }
             }
         }
+    }
+
+    /// Returns the number of parts in which a block prefetches under a row of the kernel.
+    fn parts(&self) -> usize {
+        match self.blocks.is_narrow {
+            true => (self.rows * self.axes[1].count).div_ceil(TOGETHER),
+            false => 1,
+        }
+    }
+
+    /// Returns the rows of x and d_y that the next band reads and this one does not, for some blocks.
+    fn next_rows<'a, T: Real>(
+        &self,
+        x: Source<'a, T>,
+        d_y: Source<'a, T>,
+        band: usize,
+        blocks: &Range<usize>,
+    ) -> NextRows<'a, T> {
+        let (g, rows) = (&self.g, &self.axes[0]);
+        let n_parts = blocks.len() * rows.taps * self.parts();
+        // The ends of a band in d_y and x, over all images.
+        let ends = |band: usize| {
+            let (image, end) = (band / self.bands(), (band % self.bands() + 1) * self.rows);
+            let end = end.min(g.out[0]);
+            let x_end = rows.source_end(end - 1, g.plane[0]);
+            [image * g.out[0] + end, image * g.plane[0] + x_end]
+        };
+        let ([d_y_start, x_start], [d_y_end, x_end]) = (ends(band), ends(band + 1));
+        let sources = self.blocks.span(blocks, Blocks::sources);
+        let channels = self.blocks.span(blocks, Blocks::channels);
+        let x = x.ahead(x_start..x_end, sources, n_parts);
+        let d_y = d_y.ahead(d_y_start..d_y_end, channels, n_parts);
+        NextRows { rows: [x, d_y], done: 0 }
     }
 
     /// Copies some rows of d_y, from number `first` over all images on, as `[blocks, rows, pixels, lanes]`. The lanes after
@@ -171,7 +211,14 @@ impl DirectWeight {
     }
 
     /// Adds the part of some rows of d_y and, for each of them, a packed row of x.
-    fn add_rows<T: Real>(&self, x: &[T], d_y: &[T], rows: &[[usize; 2]], d_weight: &mut [T]) {
+    fn add_rows<T: Real>(
+        &self,
+        x: &[T],
+        d_y: &[T],
+        rows: &[[usize; 2]],
+        d_weight: &mut [T],
+        mut next: NextRows<'_, T>,
+    ) {
         let (blocks, columns) = (&self.blocks, &self.axes[1]);
         let n_channels = blocks.size;
         // The parts of narrow groups: some members, and some neighbouring columns of the kernel.
@@ -191,9 +238,14 @@ impl DirectWeight {
                     run_len: columns.taps * blocks.from,
                     d_weight: &mut d_weight[tap * n_channels..],
                     d_weight_plane: columns.taps * n_channels,
+                    next,
                 };
+                next = NextRows::default();
                 match (blocks.is_narrow, blocks.from, member) {
-                    (false, ..) => widest(WideWeight(rows)),
+                    (false, ..) => {
+                        rows.next.prefetch(0);
+                        widest(WideWeight(rows));
+                    }
                     (true, 1, _) => add_narrow::<T, 1, 0>([n_taps, columns.stride], rows),
                     (true, 2, _) => add_narrow::<T, 2, 0>([n_taps, columns.stride], rows),
                     (true, 4, _) => add_narrow::<T, 4, 0>([n_taps, columns.stride], rows),

@@ -5,6 +5,7 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
+use super::ahead::NextRows;
 use super::tile::lanes_at;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
@@ -12,6 +13,8 @@ use crate::kernel::cpu::simd::vectors_of_lanes;
 
 /// Largest number of members of a group whose gradients are summed together.
 pub const MEMBERS: usize = 4;
+/// Number of pixels of narrow groups that share permutations of x.
+pub const TOGETHER: usize = 4;
 
 /// The part of the gradient of the weight that comes from some rows.
 pub struct WeightRows<'a, T> {
@@ -33,6 +36,8 @@ pub struct WeightRows<'a, T> {
     pub d_weight: &'a mut [T],
     /// The distance in `d_weight` between two members of a group of a [`NarrowWeight`].
     pub d_weight_plane: usize,
+    /// The memory that the next band needs. Each [`TOGETHER`] pixels of a [`NarrowWeight`] prefetch a part.
+    pub next: NextRows<'a, T>,
 }
 
 /// The rows' part of the gradient of the weight for groups of `G` channels: up to four members from number `FIRST` on,
@@ -53,9 +58,7 @@ impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRID
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        /// Number of pixels that share permutations of x.
-        const TOGETHER: usize = 4;
-        let WeightRows { x, d_y, rows, n_pixels, d_weight, d_weight_plane, .. } = self.0;
+        let WeightRows { x, d_y, rows, n_pixels, d_weight, d_weight_plane, next, .. } = self.0;
         let n_vectors = vectors_of_lanes::<T, S>();
         let d_weight = T::vectors_mut::<S>(d_weight);
         for vector in 0..n_vectors {
@@ -67,11 +70,12 @@ impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRID
                     if member < G { d_weight[at(member, tap)] } else { T::splat(simd, T::ZERO) }
                 })
             });
-            for &[x_start, d_y_start] in rows {
+            for (row, &[x_start, d_y_start]) in rows.iter().enumerate() {
                 let x = &x[x_start..][..((n_pixels - 1) * STRIDE + TAPS) * LANES];
                 let d_y = &d_y[d_y_start..][..n_pixels * LANES];
                 let whole = n_pixels / TOGETHER * TOGETHER;
                 for pixel in (0..whole).step_by(TOGETHER) {
+                    next.prefetch((row * n_pixels + pixel) / TOGETHER);
                     let (x, d_y) = (&x[pixel * STRIDE * LANES..], &d_y[pixel * LANES..]);
                     sums = add_pixels::<T, S, G, TAPS, STRIDE, TOGETHER>(
                         simd, x, d_y, vector, FIRST, sums,
@@ -296,6 +300,7 @@ mod tests {
                     run_len,
                     d_weight: &mut d_weight,
                     d_weight_plane: 0,
+                    next: NextRows::default(),
                 }));
                 assert!(d_weight == expected, "{set}, runs of {run_len}, {n_channels} channels");
             };
