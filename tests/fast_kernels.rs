@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use wgrad::data::{cifar10, pictures};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::{NETWORKS, NetworkRef};
@@ -9,7 +10,11 @@ use wgrad::passes::fuse::Fusion;
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::train::step::{self, StepConfig};
 
-const BATCH_SIZE: usize = 2;
+/// Returns the default batch size of a run on images of this size: that of CIFAR-10, or of a folder of pictures.
+fn default_batch_size([h, w, _]: [usize; 3]) -> usize {
+    let is_small = [h, w] == [cifar10::SIZE.height, cifar10::SIZE.width];
+    if is_small { cifar10::DEFAULTS.batch_size } else { pictures::DEFAULTS.batch_size }
+}
 
 /// Returns the default kernels on a hardware adapter, and on a software adapter with and without subgroups.
 fn targets() -> [Target; 3] {
@@ -19,10 +24,10 @@ fn targets() -> [Target; 3] {
 }
 
 /// Returns the convolutions of a network's training step that run in a naive kernel.
-fn naive(network: NetworkRef, fusion: Fusion) -> BTreeSet<String> {
+fn naive(network: NetworkRef, batch_size: usize, fusion: Fusion) -> BTreeSet<String> {
     let [h, w, channels] = network.default_image();
     let sizes = NetworkConfig::new(network, network.default_width(), network.default_classes());
-    let mut config = StepConfig::new(sizes.with_auxiliary([h, w, channels]), BATCH_SIZE);
+    let mut config = StepConfig::new(sizes.with_auxiliary([h, w, channels]), batch_size);
     config.size = [h, w, channels].into();
     config.update.fusion = fusion;
     let tape = step::training(&config).tape;
@@ -49,8 +54,10 @@ fn naive(network: NetworkRef, fusion: Fusion) -> BTreeSet<String> {
 fn no_convolution_of_a_network_has_a_naive_kernel() {
     let mut all = BTreeSet::new();
     for &network in NETWORKS.iter() {
-        for fusion in [Fusion::ALL, Fusion::NONE] {
-            all.extend(naive(network, fusion));
+        for batch_size in [2, default_batch_size(network.default_image())] {
+            for fusion in [Fusion::ALL, Fusion::NONE] {
+                all.extend(naive(network, batch_size, fusion));
+            }
         }
     }
     assert!(all.is_empty(), "{} convolutions: {all:#?}", all.len());

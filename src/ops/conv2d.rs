@@ -175,7 +175,7 @@ impl ConvGeometry {
     }
 
     /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
-    /// a fused pool, or because their padded copies are too large.
+    /// a fused pool, or because the padded copies of one image or of the weight are too large.
     pub fn is_naive(&self, target: &Target) -> bool {
         let needs_naive = self.is_uneven() && self.with_padded_groups().is_none();
         target.kernels == Kernels::Naive || needs_naive

@@ -3,7 +3,7 @@
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{Lanes, square};
-use super::uneven::{self, Regrouped};
+use super::uneven::{self, Tensor};
 use super::{Conv2d, ConvGeometry, by_fours, winograd, winograd_launch};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
@@ -79,9 +79,9 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
-        if let Some(padded) = g.with_padded_groups() {
-            let inputs = [Regrouped::x(&g), Regrouped::y(&g)];
-            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::weight(&g));
+        if g.is_uneven() {
+            let inputs = [Tensor::X, Tensor::Y];
+            return uneven::launch(&g, &inputs, Tensor::Weight, |g| self.fast(g, target));
         }
         self.fast(&g, target)
     }

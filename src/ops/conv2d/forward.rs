@@ -2,7 +2,7 @@
 
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
-use super::uneven::{self, Regrouped};
+use super::uneven::{self, Tensor};
 use super::{
     Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd, winograd_launch,
 };
@@ -140,11 +140,12 @@ impl Op for Conv2dForward {
             let launch = Launch::one(self.naive(&g), &self.bindings(), grid(n_made));
             return then_mean_m2(launch);
         }
-        if let Some(padded) = g.with_padded_groups() {
-            let padded = Self { mean_m2: false, ..self.clone() }.fast(&padded, target);
-            let mut inputs = vec![Regrouped::x(&g), Regrouped::weight(&g)];
-            inputs.extend(self.has_bias.then(|| Regrouped::bias(&g)));
-            return then_mean_m2(uneven::launch(padded, &inputs, Regrouped::y(&g)));
+        if g.is_uneven() {
+            let mut inputs = vec![Tensor::X, Tensor::Weight];
+            inputs.extend(self.has_bias.then_some(Tensor::Bias));
+            let without_mean_m2 = Self { mean_m2: false, ..self.clone() };
+            let fast = |padded: &ConvGeometry| without_mean_m2.fast(padded, target);
+            return then_mean_m2(uneven::launch(&g, &inputs, Tensor::Y, fast));
         }
         self.fast(&g, target)
     }
