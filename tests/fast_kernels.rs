@@ -1,9 +1,11 @@
-//! Every convolution of every network has a fast kernel on a GPU, forward and backward. This needs no adapter.
+//! Every convolution of every network has a fast kernel on a GPU, forward and backward, and the tuner measures only tiles
+//! with launches of their own. This needs no adapter.
 
 use std::collections::BTreeSet;
 
 use wgrad::data::{cifar10, pictures};
-use wgrad::kernel::{Kernels, Target};
+use wgrad::kernel::{Kernels, Launch, Target, Tile};
+use wgrad::measure::check::CaseTape;
 use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::{NETWORKS, NetworkRef};
 use wgrad::passes::fuse::Fusion;
@@ -61,4 +63,40 @@ fn no_convolution_of_a_network_has_a_naive_kernel() {
         }
     }
     assert!(all.is_empty(), "{} convolutions: {all:#?}", all.len());
+}
+
+/// An op reports the tiles among which its launch makes a difference. A measurement of two equal launches would be noise.
+#[test]
+fn the_tuner_measures_exactly_the_tiles_with_launches_of_their_own() {
+    let mut problems = Vec::new();
+    for check in CaseTape::all() {
+        for node in check.tape.nodes() {
+            let io = check.tape.io(node);
+            for is_software in [false, true] {
+                let launch = |&tile: &Tile| -> Launch {
+                    let target = Target { is_software, min_subgroup_size: 8, ..Target::default() };
+                    node.op.launch(&io, &Target { tile: Some(tile), ..target })
+                };
+                let distinct = |tiles: &[Tile]| {
+                    let mut launches: Vec<Launch> = Vec::new();
+                    for launch in tiles.iter().map(launch) {
+                        if !launches.contains(&launch) {
+                            launches.push(launch);
+                        }
+                    }
+                    launches.len()
+                };
+                let tiles = node.op.tiles(&io);
+                let (n_all, n_reported) = (distinct(Tile::ALL), distinct(tiles));
+                if n_reported != tiles.len() || n_all != n_reported.max(1) {
+                    problems.push(format!(
+                        "{}, {}: {tiles:?} have {n_reported} launches, and all tiles {n_all}",
+                        check.case,
+                        node.op.name()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{} nodes: {problems:#?}", problems.len());
 }

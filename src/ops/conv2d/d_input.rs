@@ -51,7 +51,7 @@ impl Op for Conv2dDInput {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        g.tiles(g.ci_per_group())
+        g.tiles(ConvGeometry::ci_per_group)
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {

@@ -67,7 +67,9 @@ impl Op for Conv2dDWeight {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        g.tiles(g.co_per_group())
+        // One kernel computes narrow groups, without a tile.
+        let is_narrow = g.for_fast_kernels().is_some_and(|g| g.is_narrow());
+        if is_narrow { &[] } else { g.tiles(ConvGeometry::co_per_group) }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {

@@ -43,6 +43,11 @@ impl Conv2dForward {
         self.pool.is_none_or(|pool| pool == [2, 2])
     }
 
+    /// Returns true if only the naive kernels compute the forward pass because of its pool.
+    fn needs_naive(&self, g: &ConvGeometry) -> bool {
+        !self.has_rows_for_pool() || (g.is_narrow() && self.pool.is_some())
+    }
+
     /// Returns the partitions of the pixels of y. The node computes mean and M2 of each partition.
     pub(crate) fn partitions(&self, io: &NodeIo<'_>) -> Partitions {
         self.geometry(io).partitions()
@@ -119,7 +124,7 @@ impl Op for Conv2dForward {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io);
-        if self.has_rows_for_pool() { g.tiles(g.co_per_group()) } else { &[] }
+        if self.needs_naive(&g) { &[] } else { g.tiles(ConvGeometry::co_per_group) }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -134,8 +139,7 @@ impl Op for Conv2dForward {
         if self.winograd && winograd::pays_on_gpu(winograd::Of::Output, &g, self.pool, target) {
             return then_mean_m2(winograd_launch::forward(&g, self.has_bias, target));
         }
-        let is_narrow_with_pool = g.is_narrow() && self.pool.is_some();
-        if g.is_naive(target) || !self.has_rows_for_pool() || is_narrow_with_pool {
+        if g.is_naive(target) || self.needs_naive(&g) {
             let n_made = io.output(0).n_elements();
             let launch = Launch::one(self.naive(&g), &self.bindings(), grid(n_made));
             return then_mean_m2(launch);
