@@ -139,10 +139,12 @@ impl ConvGeometry {
         self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
     }
 
+    /// Returns the number of input channels of a group.
     pub fn ci_per_group(&self) -> usize {
         self.ci / self.groups
     }
 
+    /// Returns the number of output channels of a group.
     pub fn co_per_group(&self) -> usize {
         self.co / self.groups
     }

@@ -125,7 +125,7 @@ impl Conv2dDWeight {
             None => {
                 let blocks = rows.div_ceil(8);
                 let lanes = Lanes::new(g.co, g.groups, blocks, tile, target);
-                let row_lanes = blocks.next_multiple_of(lanes.weights) * n_splits;
+                let row_lanes = blocks.next_multiple_of(lanes.column_sharing) * n_splits;
                 let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes.channels));
                 let z = (g.groups * lanes.group_vectors).div_ceil(lanes.channels) as u32;
                 (lanes.add_to(shader, tile, target), [x, y, z])
