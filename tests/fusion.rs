@@ -150,3 +150,17 @@ fn a_convolution_with_a_bias_is_not_fused() {
     max_pool2d(&mut tape, y, Window::square(2, 2, 0));
     assert_eq!(fuse(&mut tape, Fusion::ALL), 0);
 }
+
+#[test]
+fn only_a_pool_of_several_pixels_is_fused() {
+    let n_fused = |size| {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 8, 15]);
+        let weight = tape.input("weight", ElementType::F32, &[3, 3, 5, 15]);
+        let conv = Conv2d { groups: 3, ..Conv2d::square(3, 1, 1) };
+        let y = conv2d(&mut tape, x, weight, None, conv);
+        max_pool2d(&mut tape, y, Window::square(size, size, 0));
+        fuse(&mut tape, Fusion::ALL)
+    };
+    assert_eq!([1, 2].map(n_fused), [0, 1]);
+}

@@ -11,8 +11,10 @@ use common::open_gpu;
 use variations::variations;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, DeviceError, OpenOptions};
-use wgrad::kernel::{Kernels, Tile};
+use wgrad::kernel::{Kernels, Target, Tile};
 use wgrad::measure::check::{CaseData, CaseResult, CaseTape};
+use wgrad::ops::case::{Case, Fill};
+use wgrad::ops::conv2d::{Conv2d, conv2d};
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Node;
 
@@ -119,6 +121,29 @@ fn segments_of_flat_buffers_give_the_same_bits() {
         "sgd",
     ];
     assert!(ops.into_iter().eq(expected), "these ops have segments or chunks");
+}
+
+/// The padded copies of x and of y would have 146 MiB, above the 128 MiB that every adapter can bind. So each launch
+/// computes two chunks of images.
+#[test]
+fn chunks_of_uneven_groups_agree_with_the_cpu() {
+    let conv = Conv2d { groups: 2, ..Conv2d::square(1, 1, 0) };
+    let x = [3, 800, 1000, 10];
+    let case = Case::new("chunks of uneven groups", x[0] * x[1] * x[2], move |tape, inputs| {
+        vec![conv2d(tape, inputs[0], inputs[1], Some(inputs[2]), conv)]
+    });
+    let case = case.real("x", &x, Fill::Normal).real("weight", &[1, 1, 5, 10], Fill::Normal);
+    let check = CaseTape::record("conv2d", &case.real("bias", &[10], Fill::Normal));
+    let target = Some(Target::default());
+    let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
+    let dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
+    let n_results = dispatches.filter(|it| it.shader.path == "conv2d/unpad_groups").count();
+    assert_eq!(n_results, 3 * 2, "two chunks of y, d_x and d_weight");
+    assert!(plan.largest_binding() <= 128 << 20);
+    let data = check.fill(1);
+    let [cpu, gpu] = [Device::cpu(OpenOptions::default()), common::open(OpenOptions::default())];
+    let [expected, got] = [&cpu, &gpu].map(|device| run(device, &check, &data).expect("it runs"));
+    check.compare(&expected, &got).expect("the chunks agree with the CPU");
 }
 
 /// A step's results depend on its inputs and state alone, not on earlier runs.

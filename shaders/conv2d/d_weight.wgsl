@@ -15,16 +15,16 @@
 // The number of invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
-// Invocations that share d_out have the same split, so each split has a multiple of WEIGHT_LANES blocks.
-const ROW_BLOCKS: u32 = (N_ROWS + 8u * WEIGHT_LANES - 1u) / (8u * WEIGHT_LANES) * WEIGHT_LANES;
+// Invocations that share d_out have the same split, so each split has a multiple of COLUMN_SHARING_LANES blocks.
+const ROW_BLOCKS: u32 = (N_ROWS + 8u * COLUMN_SHARING_LANES - 1u) / (8u * COLUMN_SHARING_LANES) * COLUMN_SHARING_LANES;
 // The number of vectors of four output channels of a group. The last ones may have no channel.
 const GROUP_VECTORS: u32 = 1u;
 
 // The number of pixels in an iteration, and those of which an invocation reads x and d_out. Compilers keep arrays of this
 // length in registers, because they unroll the loops over them, and every index is then a constant.
-const STEP: u32 = max(SHARING_LANES, WEIGHT_LANES);
+const STEP: u32 = max(SHARING_LANES, COLUMN_SHARING_LANES);
 const N_OWN_X: u32 = STEP / SHARING_LANES;
-const N_OWN_D_OUT: u32 = STEP / WEIGHT_LANES;
+const N_OWN_D_OUT: u32 = STEP / COLUMN_SHARING_LANES;
 
 // The sums of eight rows x four channels.
 struct Sums {
@@ -47,7 +47,7 @@ struct Own {
 
 // Adds the terms of pixel i of an iteration.
 fn add_pixel(sums: Sums, own: ptr<function, Own>, lane: u32, i: u32) -> Sums {
-    let d_out = of_weight_lane((*own).d_out[i / WEIGHT_LANES], lane, i % WEIGHT_LANES);
+    let d_out = of_column_lane((*own).d_out[i / COLUMN_SHARING_LANES], lane, i % COLUMN_SHARING_LANES);
     let upper = of_neighbour((*own).upper[i / SHARING_LANES], lane, i % SHARING_LANES);
     let lower = of_neighbour((*own).lower[i / SHARING_LANES], lane, i % SHARING_LANES);
     return Sums(
@@ -77,7 +77,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
     // All lanes of a subgroup must take part in every shuffle, but they may have different splits. So the trip count is
     // the same for all lanes.
-    let weight_lane = local_ix / CHANNEL_LANES % WEIGHT_LANES;
+    let column_lane = local_ix / CHANNEL_LANES % COLUMN_SHARING_LANES;
     var own: Own;
     for (var i = 0u; i < PIXELS_PER_SPLIT; i += STEP) {
         for (var own_ix = 0u; own_ix < N_OWN_X; own_ix++) {
@@ -86,7 +86,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             own.lower[own_ix] = load_rows(row + 4u, first_channel, pixel, end);
         }
         for (var own_ix = 0u; own_ix < N_OWN_D_OUT; own_ix++) {
-            let pixel = first + i + own_ix * WEIGHT_LANES + weight_lane;
+            let pixel = first + i + own_ix * COLUMN_SHARING_LANES + column_lane;
             own.d_out[own_ix] = d_output4(source_at(pixel, end), co);
         }
         // One iteration adds four pixels, or all of the step if these are fewer. Fewer iterations are faster on a

@@ -35,7 +35,7 @@ const GROUP_VECTORS: u32 = 1u;
 // because they unroll the loops over them, and every index is then a constant.
 const N_OWN: u32 = 8u / SHARING_LANES;
 // The number of weights of a step that an invocation reads itself, at most 4.
-const N_OWN_WEIGHTS: u32 = 4u / WEIGHT_LANES;
+const N_OWN_WEIGHTS: u32 = 4u / COLUMN_SHARING_LANES;
 
 // Adds four terms to each of four sums: x is four channels of a pixel, and w0 to w3 are their weights for the four
 // channels of the result.
@@ -64,7 +64,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var sources: array<vec2<u32>, N_OWN>;
     var own: array<vec4<f32>, N_OWN>;
     var own_weights: array<vec4<f32>, N_OWN_WEIGHTS>;
-    let weight_lane = local_ix / CHANNEL_LANES % WEIGHT_LANES;
+    let column_lane = local_ix / CHANNEL_LANES % COLUMN_SHARING_LANES;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -93,13 +93,13 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
                     own[own_ix] = load_source(sources[own_ix], first_channel + k);
                 }
                 for (var own_ix = 0u; own_ix < N_OWN_WEIGHTS; own_ix++) {
-                    let term = k + own_ix * WEIGHT_LANES + weight_lane;
+                    let term = k + own_ix * COLUMN_SHARING_LANES + column_lane;
                     own_weights[own_ix] = load_weight(weight_row + term, channel);
                 }
-                let w0 = of_weight_lane(own_weights[0u / WEIGHT_LANES], lane, 0u % WEIGHT_LANES);
-                let w1 = of_weight_lane(own_weights[1u / WEIGHT_LANES], lane, 1u % WEIGHT_LANES);
-                let w2 = of_weight_lane(own_weights[2u / WEIGHT_LANES], lane, 2u % WEIGHT_LANES);
-                let w3 = of_weight_lane(own_weights[3u / WEIGHT_LANES], lane, 3u % WEIGHT_LANES);
+                let w0 = of_column_lane(own_weights[0u / COLUMN_SHARING_LANES], lane, 0u % COLUMN_SHARING_LANES);
+                let w1 = of_column_lane(own_weights[1u / COLUMN_SHARING_LANES], lane, 1u % COLUMN_SHARING_LANES);
+                let w2 = of_column_lane(own_weights[2u / COLUMN_SHARING_LANES], lane, 2u % COLUMN_SHARING_LANES);
+                let w3 = of_column_lane(own_weights[3u / COLUMN_SHARING_LANES], lane, 3u % COLUMN_SHARING_LANES);
                 let x0 = of_neighbour(own[0u / SHARING_LANES], lane, 0u % SHARING_LANES);
                 s0 = multiply_add4(s0, x0, w0, w1, w2, w3);
                 let x1 = of_neighbour(own[1u / SHARING_LANES], lane, 1u % SHARING_LANES);

@@ -6,6 +6,8 @@
 
 @group(0) @binding(0) var<storage, read> exact: array<f32>;
 @group(0) @binding(1) var<storage, read_write> padded: array<vec4<f32>>;
+// The index in `exact` of the tensor's first element: a tensor of some images begins at its first image.
+@group(0) @binding(2) var<uniform> first: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -16,11 +18,12 @@ fn main(
     let vector = linear_index(workgroup, n_workgroups, local_ix);
     if vector < arrayLength(&padded) {
         let place = exact_of(vector);
+        let ix = first + place.x;
         var values = vec4<f32>();
-        if place.y > 0u { values.x = exact[place.x]; }
-        if place.y > 1u { values.y = exact[place.x + 1u]; }
-        if place.y > 2u { values.z = exact[place.x + 2u]; }
-        if place.y > 3u { values.w = exact[place.x + 3u]; }
+        if place.y > 0u { values.x = exact[ix]; }
+        if place.y > 1u { values.y = exact[ix + 1u]; }
+        if place.y > 2u { values.z = exact[ix + 2u]; }
+        if place.y > 3u { values.w = exact[ix + 3u]; }
         padded[vector] = values;
     }
 }

@@ -6,6 +6,8 @@
 
 @group(0) @binding(0) var<storage, read> padded: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> exact: array<f32>;
+// The index in `exact` of the tensor's first element: a tensor of some images begins at its first image.
+@group(0) @binding(2) var<uniform> first: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -16,10 +18,11 @@ fn main(
     let vector = linear_index(workgroup, n_workgroups, local_ix);
     if vector < arrayLength(&padded) {
         let place = exact_of(vector);
+        let ix = first + place.x;
         let values = padded[vector];
-        if place.y > 0u { exact[place.x] = values.x; }
-        if place.y > 1u { exact[place.x + 1u] = values.y; }
-        if place.y > 2u { exact[place.x + 2u] = values.z; }
-        if place.y > 3u { exact[place.x + 3u] = values.w; }
+        if place.y > 0u { exact[ix] = values.x; }
+        if place.y > 1u { exact[ix + 1u] = values.y; }
+        if place.y > 2u { exact[ix + 2u] = values.z; }
+        if place.y > 3u { exact[ix + 3u] = values.w; }
     }
 }

@@ -3,22 +3,22 @@
 // return before its last shuffle. (The WGSL standard requires `enable subgroups;` at the top; naga 30 does not accept
 // it yet.)
 
-// The number of invocations that share their reads: a power of two, at most the size of the adapter's smallest
-// subgroup.
+// The number of neighbours along the channels, in a row of the workgroup, that share their reads: a power of two, at
+// most the size of the adapter's smallest subgroup.
 const SHARING_LANES: u32 = 1u;
 
-// The number of invocations of the same channels that share their reads of the weight, or of d_out in d_weight.wgsl: a
-// power of two, CHANNEL_LANES lanes apart in one subgroup.
-const WEIGHT_LANES: u32 = 1u;
+// The number of invocations of the same channels, in a column of the workgroup, that share their reads: of the weight,
+// or of d_out in d_weight.wgsl. A power of two; they are CHANNEL_LANES lanes apart in one subgroup.
+const COLUMN_SHARING_LANES: u32 = 1u;
 
 // Returns the `value` of invocation i in the group of SHARING_LANES invocations to which `lane` belongs.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
-// Returns the `value` of invocation i in the group of WEIGHT_LANES invocations to which `lane` belongs.
-fn of_weight_lane(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
-    let first = lane / (CHANNEL_LANES * WEIGHT_LANES) * (CHANNEL_LANES * WEIGHT_LANES);
+// Returns the `value` of invocation i in the column of COLUMN_SHARING_LANES invocations to which `lane` belongs.
+fn of_column_lane(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
+    let first = lane / (CHANNEL_LANES * COLUMN_SHARING_LANES) * (CHANNEL_LANES * COLUMN_SHARING_LANES);
     return subgroupShuffle(value, first + i * CHANNEL_LANES + lane % CHANNEL_LANES);
 }
 

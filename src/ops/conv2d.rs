@@ -139,10 +139,12 @@ impl ConvGeometry {
         self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
     }
 
+    /// Returns the number of input channels of a group.
     pub fn ci_per_group(&self) -> usize {
         self.ci / self.groups
     }
 
+    /// Returns the number of output channels of a group.
     pub fn co_per_group(&self) -> usize {
         self.co / self.groups
     }
@@ -154,11 +156,17 @@ impl ConvGeometry {
         2 * (self.n_pixels() * per_pixel) as u64
     }
 
-    /// Returns the tiles that can compute a product of the convolution. With groups, all columns of a square tile are
-    /// channels of one group. For narrow groups, the two register tiles differ only in the sharing of reads. `columns` is
-    /// the number of channels of a group of the result.
-    pub fn tiles(&self, columns: usize) -> &'static [Tile] {
-        match columns.next_multiple_of(4) {
+    /// Returns the tiles that can compute a product of the convolution in the fast kernels; none if only the naive kernels
+    /// compute it. `columns` returns the number of channels of a group of the result.
+    pub fn tiles(&self, columns: impl Fn(&Self) -> usize) -> &'static [Tile] {
+        self.for_fast_kernels().map_or(&[], |g| g.tiles_of(columns(&g)))
+    }
+
+    /// Returns the tiles for a product of the fast kernels with `columns` columns for each group. With groups, all columns
+    /// of a square tile are channels of one group. For narrow groups, the two register tiles differ only in the sharing of
+    /// reads.
+    fn tiles_of(&self, columns: usize) -> &'static [Tile] {
+        match columns {
             _ if self.groups == 1 => Tile::ALL,
             _ if self.is_narrow() => &[Tile::Registers, Tile::Subgroup],
             n if n.is_multiple_of(128) => Tile::ALL,
@@ -167,18 +175,23 @@ impl ConvGeometry {
         }
     }
 
-    /// Returns the tile of a product with `rows` rows, and with `columns` columns for each group; registers if none of
-    /// [`ConvGeometry::tiles`] is the target's choice.
+    /// Returns the tile of a product of the fast kernels with `rows` rows, and with `columns` columns for each group;
+    /// registers if none of [`ConvGeometry::tiles_of`] is the target's choice.
     pub fn tile(&self, rows: usize, columns: usize, target: &Target) -> Tile {
         let tile = target.tile(rows, columns);
-        if self.tiles(columns).contains(&tile) { tile } else { Tile::Registers }
+        if self.tiles_of(columns).contains(&tile) { tile } else { Tile::Registers }
     }
 
-    /// Returns true if the naive kernels compute the convolution on the target: by choice, or because uneven groups have
-    /// a fused pool, or because their padded copies are too large.
+    /// Returns the convolution that the fast kernels compute: with padded groups, if the groups are uneven. Returns `None`
+    /// if only the naive kernels compute the convolution: uneven groups with a fused pool, or whose padded copies of one
+    /// image or of the weight are too large.
+    fn for_fast_kernels(&self) -> Option<Self> {
+        if self.is_uneven() { self.with_padded_groups() } else { Some(*self) }
+    }
+
+    /// Returns true if the naive kernels compute the convolution on the target: by choice, or because no other kernels do.
     pub fn is_naive(&self, target: &Target) -> bool {
-        let needs_naive = self.is_uneven() && self.with_padded_groups().is_none();
-        target.kernels == Kernels::Naive || needs_naive
+        target.kernels == Kernels::Naive || self.for_fast_kernels().is_none()
     }
 
     /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.

@@ -24,7 +24,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Registers, ("conv2d", "conv2d/forward", "s2 = multiply_add4(s2, x2, w0, w1, w2, w3);", "")),
-    (Registers, ("conv2d", "conv2d/forward", "own_weights[1u / WEIGHT_LANES]", "own_weights[0u]")),
+    (
+        Registers,
+        ("conv2d", "conv2d/forward", "own_weights[1u / COLUMN_SHARING_LANES]", "own_weights[0u]"),
+    ),
     (Registers, ("conv2d", "conv2d/forward", "own[5u / SHARING_LANES]", "own[4u / SHARING_LANES]")),
     (Registers, ("conv2d", "conv2d/forward", "own_row + own_ix * SHARING_LANES", "own_row")),
     (
@@ -144,14 +147,20 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Registers, ("conv2d", "conv2d/d_weight", "load_rows(row + 4u", "load_rows(row")),
     (Subgroup, ("conv2d", "conv2d/d_weight", "+ local_ix % SHARING_LANES", "")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "own_ix * WEIGHT_LANES + weight_lane", "weight_lane")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "WEIGHT_LANES + weight_lane", "WEIGHT_LANES")),
+    (
+        Subgroup,
+        ("conv2d", "conv2d/d_weight", "own_ix * COLUMN_SHARING_LANES + column_lane", "column_lane"),
+    ),
+    (
+        Subgroup,
+        ("conv2d", "conv2d/d_weight", "COLUMN_SHARING_LANES + column_lane", "COLUMN_SHARING_LANES"),
+    ),
     (
         Subgroup,
         (
             "conv2d",
             "conv2d/d_weight",
-            "(N_ROWS + 8u * WEIGHT_LANES - 1u) / (8u * WEIGHT_LANES) * WEIGHT_LANES",
+            "(N_ROWS + 8u * COLUMN_SHARING_LANES - 1u) / (8u * COLUMN_SHARING_LANES) * COLUMN_SHARING_LANES",
             "(N_ROWS + 7u) / 8u",
         ),
     ),
@@ -381,7 +390,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Square64, ("conv2d", "conv2d/finish_mean_m2_4x4", "put(row, column", "put(row, row")),
     (Subgroup, ("conv2d", "shared/lanes_subgroup", "first + i * CHANNEL_LANES", "first")),
-    (Subgroup, ("conv2d", "conv2d/forward", "own_ix * WEIGHT_LANES + weight_lane", "own_ix")),
+    (
+        Subgroup,
+        ("conv2d", "conv2d/forward", "own_ix * COLUMN_SHARING_LANES + column_lane", "own_ix"),
+    ),
     // Groups in tiles, and the phases of a stride.
     (Registers, ("conv2d", "conv2d/forward", "first_channel + k)", "k)")),
     (Registers, ("conv2d", "conv2d/forward", "first.y + j * POSITION_STEP_W", "first.y + j")),

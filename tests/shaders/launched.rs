@@ -70,8 +70,15 @@ fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let subgroups = Target { min_subgroup_size: 8, ..Target::default() };
     let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
     let software = Target { is_software: true, ..subgroups };
+    // Adapters whose smallest subgroup has more invocations than share their reads.
+    let wide = [16, 32, 64].map(|min_subgroup_size| Target {
+        min_subgroup_size,
+        tile: Some(Tile::Subgroup),
+        ..Target::default()
+    });
     let segments = Target { max_segment: Some(256), ..Target::default() };
-    for target in [Target::new(Kernels::Naive), software, segments].into_iter().chain(tiles) {
+    let kinds = [Target::new(Kernels::Naive), software, segments];
+    for target in kinds.into_iter().chain(tiles).chain(wide) {
         let target = Some(target);
         let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
         for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {

@@ -3,7 +3,7 @@
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::Product;
-use super::uneven::{self, Regrouped};
+use super::uneven::{self, Tensor};
 use super::{Conv2d, ConvGeometry, winograd, winograd_launch};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
@@ -51,7 +51,7 @@ impl Op for Conv2dDInput {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        g.tiles(g.ci_per_group())
+        g.tiles(ConvGeometry::ci_per_group)
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -63,9 +63,9 @@ impl Op for Conv2dDInput {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
-        if let Some(padded) = g.with_padded_groups() {
-            let inputs = [Regrouped::weight(&g), Regrouped::y(&g)];
-            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::x(&g));
+        if g.is_uneven() {
+            let inputs = [Tensor::Weight, Tensor::Y];
+            return uneven::launch(&g, &inputs, Tensor::X, |g| self.fast(g, target));
         }
         self.fast(&g, target)
     }

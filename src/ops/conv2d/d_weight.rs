@@ -3,7 +3,7 @@
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
 use super::product::{Lanes, square};
-use super::uneven::{self, Regrouped};
+use super::uneven::{self, Tensor};
 use super::{Conv2d, ConvGeometry, by_fours, winograd, winograd_launch};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Target, Tile, grid};
@@ -67,7 +67,9 @@ impl Op for Conv2dDWeight {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        g.tiles(g.co_per_group())
+        // One kernel computes narrow groups, without a tile.
+        let is_narrow = g.for_fast_kernels().is_some_and(|g| g.is_narrow());
+        if is_narrow { &[] } else { g.tiles(ConvGeometry::co_per_group) }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -79,9 +81,9 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings(self.pool), grid(io.output(0).n_elements()));
         }
-        if let Some(padded) = g.with_padded_groups() {
-            let inputs = [Regrouped::x(&g), Regrouped::y(&g)];
-            return uneven::launch(self.fast(&padded, target), &inputs, Regrouped::weight(&g));
+        if g.is_uneven() {
+            let inputs = [Tensor::X, Tensor::Y];
+            return uneven::launch(&g, &inputs, Tensor::Weight, |g| self.fast(g, target));
         }
         self.fast(&g, target)
     }
@@ -123,7 +125,7 @@ impl Conv2dDWeight {
             None => {
                 let blocks = rows.div_ceil(8);
                 let lanes = Lanes::new(g.co, g.groups, blocks, tile, target);
-                let row_lanes = blocks.next_multiple_of(lanes.weights) * n_splits;
+                let row_lanes = blocks.next_multiple_of(lanes.column_sharing) * n_splits;
                 let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes.channels));
                 let z = (g.groups * lanes.group_vectors).div_ceil(lanes.channels) as u32;
                 (lanes.add_to(shader, tile, target), [x, y, z])

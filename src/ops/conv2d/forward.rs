@@ -2,7 +2,7 @@
 
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
-use super::uneven::{self, Regrouped};
+use super::uneven::{self, Tensor};
 use super::{
     Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd, winograd_launch,
 };
@@ -41,6 +41,11 @@ impl Conv2dForward {
     /// product, so the naive kernels compute other pools, and no kernel computes mean and M2 for them.
     pub(crate) fn has_rows_for_pool(&self) -> bool {
         self.pool.is_none_or(|pool| pool == [2, 2])
+    }
+
+    /// Returns true if only the naive kernels compute the forward pass because of its pool.
+    fn needs_naive(&self, g: &ConvGeometry) -> bool {
+        !self.has_rows_for_pool() || (g.is_narrow() && self.pool.is_some())
     }
 
     /// Returns the partitions of the pixels of y. The node computes mean and M2 of each partition.
@@ -119,7 +124,7 @@ impl Op for Conv2dForward {
 
     fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
         let g = self.geometry(io);
-        if self.has_rows_for_pool() { g.tiles(g.co_per_group()) } else { &[] }
+        if self.needs_naive(&g) { &[] } else { g.tiles(ConvGeometry::co_per_group) }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -134,17 +139,17 @@ impl Op for Conv2dForward {
         if self.winograd && winograd::pays_on_gpu(winograd::Of::Output, &g, self.pool, target) {
             return then_mean_m2(winograd_launch::forward(&g, self.has_bias, target));
         }
-        let is_narrow_with_pool = g.is_narrow() && self.pool.is_some();
-        if g.is_naive(target) || !self.has_rows_for_pool() || is_narrow_with_pool {
+        if g.is_naive(target) || self.needs_naive(&g) {
             let n_made = io.output(0).n_elements();
             let launch = Launch::one(self.naive(&g), &self.bindings(), grid(n_made));
             return then_mean_m2(launch);
         }
-        if let Some(padded) = g.with_padded_groups() {
-            let padded = Self { mean_m2: false, ..self.clone() }.fast(&padded, target);
-            let mut inputs = vec![Regrouped::x(&g), Regrouped::weight(&g)];
-            inputs.extend(self.has_bias.then(|| Regrouped::bias(&g)));
-            return then_mean_m2(uneven::launch(padded, &inputs, Regrouped::y(&g)));
+        if g.is_uneven() {
+            let mut inputs = vec![Tensor::X, Tensor::Weight];
+            inputs.extend(self.has_bias.then_some(Tensor::Bias));
+            let without_mean_m2 = Self { mean_m2: false, ..self.clone() };
+            let fast = |padded: &ConvGeometry| without_mean_m2.fast(padded, target);
+            return then_mean_m2(uneven::launch(&g, &inputs, Tensor::Y, fast));
         }
         self.fast(&g, target)
     }

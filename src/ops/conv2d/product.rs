@@ -106,6 +106,9 @@ impl Product {
         (shader, workgroups)
     }
 
+    /// Returns the shader for a target, and the number of workgroups along each axis. `new` returns the shader file with
+    /// the sizes of the operands as constants, and `groups` is the number of groups of channels. The caller adds the
+    /// imports `operands`, `rows` and `epilogue`.
     fn shader_with(
         &self,
         new: impl Fn(&'static str) -> Shader,
@@ -130,7 +133,7 @@ impl Product {
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
                 let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
                 let rows = 64 / lanes.channels * 8;
-                let rows_of_phase = if self.equal_phases { 8 * lanes.weights } else { rows };
+                let rows_of_phase = if self.equal_phases { 8 * lanes.column_sharing } else { rows };
                 let blocks = (groups * lanes.group_vectors).div_ceil(lanes.channels);
                 (lanes.add_to(shader, tile, target), rows, rows_of_phase, blocks)
             }
@@ -156,8 +159,8 @@ impl Product {
 }
 
 impl Product {
-    /// Returns the invocations of a register tile. With few rows, more of them are along the channels, because there are
-    /// no rows for the others.
+    /// Returns the invocations of a register tile. With few rows, more of them are along the channels, up to 64, because
+    /// there are no rows for the others. At most 8 of them share reads.
     fn lanes(&self, tile: Tile, groups: usize, target: &Target) -> Lanes {
         // Four blocks of rows, because a workgroup has rows for as many lanes as share weights.
         let lanes = Lanes::new(self.columns, groups, 4, tile, target);
@@ -168,21 +171,23 @@ impl Product {
             return lanes;
         }
         let vectors = (self.columns / groups).div_ceil(4);
-        let [sharing, weights] = Lanes::sharing(vectors, wide, 1, tile, target);
+        let [sharing, column_sharing] = Lanes::sharing(vectors, wide, 1, tile, target);
         let group_vectors = vectors.next_multiple_of(sharing);
-        Lanes { channels: wide, sharing, weights, group_vectors }
+        Lanes { channels: wide, sharing, column_sharing, group_vectors }
     }
 }
 
 /// The numbers of invocations of a workgroup for a register tile of 8 rows x 4 channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Lanes {
-    /// Invocations along the channels.
+    /// Invocations along the channels: a power of two, at most 64.
     pub channels: usize,
-    /// Neighbours along the channels that share reads of their rows' operand. All of them are of one group.
+    /// Neighbours along the channels that share reads of their rows' operand: a power of two, at most 8, because a tile has
+    /// 8 rows. All of them are of one group.
     pub sharing: usize,
-    /// Invocations of the same channels that share reads of the channels' operand.
-    pub weights: usize,
+    /// Invocations of the same channels that share reads of the channels' operand: a power of two, at most 4, because a
+    /// step has four weights. With `sharing`, at most as many as the smallest subgroup has.
+    pub column_sharing: usize,
     /// Vectors of four channels of a group, a multiple of `sharing`. The last ones may have no channel; their invocations
     /// are idle.
     pub group_vectors: usize,
@@ -192,18 +197,18 @@ impl Lanes {
     /// Returns the invocations for `channels` channels in groups. `blocks` is the number of blocks of eight rows.
     pub fn new(channels: usize, groups: usize, blocks: usize, tile: Tile, target: &Target) -> Self {
         let vectors = (channels / groups).div_ceil(4);
-        let [sharing, weights] = Self::sharing(vectors, 8, blocks, tile, target);
+        let [sharing, column_sharing] = Self::sharing(vectors, 8, blocks, tile, target);
         let group_vectors = vectors.next_multiple_of(sharing);
         // All that share the channels' operand are in one subgroup. Without them the invocations along the channels may
         // be more, and read more contiguous numbers.
         let channels =
-            if weights > 1 { sharing } else { channel_lanes(4 * groups * group_vectors) };
-        Self { channels, sharing, weights, group_vectors }
+            if column_sharing > 1 { sharing } else { channel_lanes(4 * groups * group_vectors) };
+        Self { channels, sharing, column_sharing, group_vectors }
     }
 
-    /// Returns the fields `sharing`, at most `most`, and `weights`, for groups of so many vectors of four channels, and
-    /// for so many blocks of eight rows. Invocations that share reads of the channels' operand are in different blocks;
-    /// at most one block is added to sixteen.
+    /// Returns the fields `sharing`, at most `most` and at most 8, and `column_sharing`, at most 4, for groups of so many
+    /// vectors of four channels, and for so many blocks of eight rows. Invocations that share reads of the channels'
+    /// operand are in different blocks; at most one block is added to sixteen.
     ///
     /// An invocation reads 8 vectors of one operand and 4 of the other for 128 multiply-adds, each divided by the number
     /// of invocations that share them; all of these are in one subgroup. On llvmpipe the multiply-adds take about as long
@@ -219,14 +224,19 @@ impl Lanes {
             return [1, 1];
         }
         let sharing = [8, 4, 2, 1].into_iter();
-        let choices = sharing.flat_map(|sharing| [4, 2, 1].map(|weights| [sharing, weights]));
+        let choices =
+            sharing.flat_map(|sharing| [4, 2, 1].map(|column_sharing| [sharing, column_sharing]));
         choices
-            .filter(|[sharing, weights]| sharing * weights <= target.min_subgroup_size)
+            .filter(|[sharing, column_sharing]| {
+                sharing * column_sharing <= target.min_subgroup_size
+            })
             .filter(|[sharing, _]| *sharing <= most)
-            .filter(|[_, weights]| 16 * blocks.next_multiple_of(*weights) <= 17 * blocks)
-            .min_by_key(|[sharing, weights]| {
+            .filter(|[_, column_sharing]| {
+                16 * blocks.next_multiple_of(*column_sharing) <= 17 * blocks
+            })
+            .min_by_key(|[sharing, column_sharing]| {
                 let with_idle = vectors.next_multiple_of(*sharing);
-                (with_idle * (1 + 8 / sharing + 4 / weights), with_idle)
+                (with_idle * (1 + 8 / sharing + 4 / column_sharing), with_idle)
             })
             .expect("one invocation fits every subgroup")
     }
@@ -235,7 +245,7 @@ impl Lanes {
     pub fn add_to(&self, shader: Shader, tile: Tile, target: &Target) -> Shader {
         let shader = shader.constant("GROUP_VECTORS", self.group_vectors);
         let shader = with_lanes(shader, self.channels, self.sharing, tile, target);
-        shader.constant("WEIGHT_LANES", self.weights)
+        shader.constant("COLUMN_SHARING_LANES", self.column_sharing)
     }
 }
 
@@ -315,7 +325,7 @@ mod tests {
             };
             let tile = if subgroup == 0 { Tile::Registers } else { Tile::Subgroup };
             let lanes = product.lanes(tile, groups, &target(subgroup));
-            [lanes.channels, lanes.sharing, lanes.weights]
+            [lanes.channels, lanes.sharing, lanes.column_sharing]
         };
         assert_eq!(lanes(512, 256, 1, 8), [4, 4, 2]);
         assert_eq!(lanes(98, 256, 1, 8), [4, 4, 2]);
@@ -332,7 +342,7 @@ mod tests {
     fn invocations_share_reads_where_it_pays() {
         let lanes = |channels, groups, blocks, subgroup| {
             let lanes = Lanes::new(channels, groups, blocks, Tile::Subgroup, &target(subgroup));
-            [lanes.sharing, lanes.weights, lanes.group_vectors]
+            [lanes.sharing, lanes.column_sharing, lanes.group_vectors]
         };
         assert_eq!(lanes(32 * 16, 32, 18, 8), [4, 2, 4]);
         assert_eq!(lanes(8 * 28, 8, 64, 8), [4, 2, 8], "a vector of eight has no channel");

@@ -13,7 +13,8 @@ use crate::ops::max_pool2d::MaxPool2d;
 use crate::tape::Rewriter;
 
 /// Fuses every convolution without bias with the max pool that reads its output, if no other node reads the output and
-/// the pool's windows have no overlap, no gaps and no padding, and lie inside the plane. Returns the number of rewrites.
+/// the pool's windows have no overlap, no gaps and no padding, and lie inside the plane. A window of one pixel stays a
+/// node of its own: [`ConvGeometry`](crate::ops::conv2d) has a 1x1 pool in place of none. Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Rewriter<'_>) -> usize {
     let mut n_rewritten = 0;
     for ix in 0..tape.n_nodes() {
@@ -35,5 +36,6 @@ fn find(tape: &Rewriter<'_>, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
     let pool_ix = tape.only_reader::<MaxPool2d>(tape.node(conv_ix)?.outputs[0])?;
     let Pool { window, ceil_mode } = tape.op::<MaxPool2d>(pool_ix)?.pool;
     let tiles = window.stride == window.size && window.padding == [0, 0] && !ceil_mode;
-    tiles.then(|| (pool_ix, Conv2dForward { pool: Some(window.size), ..conv.clone() }))
+    let fuses = tiles && window.area() > 1;
+    fuses.then(|| (pool_ix, Conv2dForward { pool: Some(window.size), ..conv.clone() }))
 }
