@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
-use mpirun::{IN_TIME, is_mpich, launcher, started_by, starter, text, version};
+use mpirun::{IN_TIME, launcher, started_by, starter, text, version};
 use wgrad::distributed::{Ranks, World};
 
 /// Variable with the case that `rank` runs: a word, and the rank that fails.
@@ -249,12 +249,9 @@ fn the_end_of_one_process_ends_all() {
 
 /// Makes the launcher leave the other ranks running when one is killed. Returns false if no option of the launcher is known
 /// to do so. Open MPI 5 starts ranks with PRRTE in place of ORTE. The manual of PRRTE has `--runtime-options recoverable`,
-/// which was not tried.
+/// which was not tried. MPICH's `mpiexec -disable-auto-cleanup` (Hydra 4.0.2) leaves them running after an exit code, but
+/// not after a signal.
 fn leave_others_running(command: &mut Command) -> bool {
-    if is_mpich() {
-        command.arg("-disable-auto-cleanup");
-        return true;
-    }
     command.env("OMPI_MCA_orte_enable_recovery", "1");
     version().contains("OpenRTE")
 }
