@@ -38,13 +38,13 @@ impl<'a, T> Ahead<'a, T> {
         Self { values, part, step: n_channels, piece: channels.len() }
     }
 
-    /// Prefetches part number `part`, if there are as many. A processor other than x86-64 prefetches nothing.
+    /// Prefetches part number `part`, if there is such a part. A processor other than x86-64 prefetches nothing.
     #[inline]
     pub fn prefetch(&self, part: usize) {
         self.lines(part, prefetch_line);
     }
 
-    /// Calls `load` with elements of each cache line of a part, or of two neighbouring ones.
+    /// Calls `load` with elements of each cache line of a part.
     #[inline(always)]
     fn lines(&self, part: usize, load: impl Fn(&'a [T])) {
         let start = part * self.part;
@@ -53,7 +53,15 @@ impl<'a, T> Ahead<'a, T> {
         }
         let part = &self.values[start..self.values.len().min(start + self.part)];
         for piece in part.chunks(self.step) {
-            piece[..self.piece.min(piece.len())].chunks(Self::LINE).for_each(&load);
+            let piece = &piece[..self.piece.min(piece.len())];
+            // A piece that is a whole part leaves its last line to the next part.
+            let is_part = self.step == self.part;
+            let n_first = if is_part { 0 } else { piece.as_ptr().align_offset(CACHE_LINE) };
+            let (first, others) = piece.split_at(n_first.min(piece.len()));
+            if !first.is_empty() {
+                load(first);
+            }
+            others.chunks(Self::LINE).for_each(&load);
         }
     }
 }
@@ -90,7 +98,10 @@ mod tests {
             let loaded = RefCell::new(Vec::new());
             let ahead = Ahead::new(&pixels, n_channels, channels.clone(), n_parts);
             let load = |line: &[f32]| {
-                assert!(line.len() <= Ahead::<f32>::LINE);
+                let line_of = |number: &f32| std::ptr::from_ref(number).addr() / CACHE_LINE;
+                let n_lines = line_of(&line[line.len() - 1]) - line_of(&line[0]) + 1;
+                let most = if channels.len() == n_channels { 2 } else { 1 };
+                assert!(n_lines <= most, "{n_lines} lines");
                 loaded.borrow_mut().extend_from_slice(line);
             };
             (0..n_parts).for_each(|part| ahead.lines(part, load));

@@ -124,24 +124,32 @@ impl ConvGeometry {
     }
 
     /// Returns the convolution with padded groups. Returns `None` if the groups are not uneven, or if they have a fused
-    /// pool, or if the padded weight or the padded x or y of one image has more than [`MAX_PADDED_BYTES`].
+    /// pool, or if a buffer would have more than [`MAX_PADDED_BYTES`]: the padded weight, the padded x or y of one image, or
+    /// the partial sums of the weight's gradient.
     pub(super) fn with_padded_groups(&self) -> Option<Self> {
         let [ci, co] = padded([self.ci_per_group(), self.co_per_group()]);
         let padded = Self { ci: self.groups * ci, co: self.groups * co, ..*self };
         let image = Self { n: 1, ..*self };
         let copies = [Tensor::X, Tensor::Weight, Tensor::Y].map(|it| it.regrouped(&image));
         let is_padded = self.is_uneven() && self.rows_per_pixel() == 1;
-        (is_padded && copies.iter().all(Regrouped::fits)).then_some(padded)
+        let fit = is_padded && copies.iter().all(Regrouped::fits) && {
+            let n_sums = chunks(self).count() * Tensor::Weight.regrouped(self).n_exact();
+            n_sums * size_of::<f32>() <= MAX_PADDED_BYTES
+        };
+        fit.then_some(padded)
     }
 }
 
-/// Returns the chunks of images of a convolution with uneven groups. All have the same number of images, except possibly
-/// the last, which has fewer. They depend on the shape alone, so every adapter adds in the same order.
+/// Returns the chunks of images of a convolution with uneven groups, whose padded x and y of one image fit. They depend on
+/// the shape alone, so every adapter adds in the same order. All have the same number of images if at most twice as many
+/// chunks as necessary allow it, because each size needs its own pipelines. Otherwise the last chunk has fewer.
 fn chunks(g: &ConvGeometry) -> impl Iterator<Item = Range<usize>> {
     let image = ConvGeometry { n: 1, ..*g };
     let [x, y] = [Tensor::X, Tensor::Y].map(|it| it.regrouped(&image).n_padded());
     let most = MAX_PADDED_BYTES / (size_of::<f32>() * x.max(y));
-    let (n, each) = (g.n, g.n.div_ceil(g.n.div_ceil(most)));
+    let (n, least) = (g.n, g.n.div_ceil(most));
+    let count = (least..=2 * least).find(|count| n.is_multiple_of(*count)).unwrap_or(least);
+    let each = n.div_ceil(count);
     (0..n).step_by(each).map(move |first| first..(first + each).min(n))
 }
 
@@ -216,6 +224,7 @@ fn append(launch: &mut Launch, n_own: usize, padded: Launch, inputs: &[Binding],
                     .unwrap_or_else(|| panic!("conv2d: input {ix} has no copy with padded groups")),
                 Binding::Output(0) => result,
                 Binding::Scratch(ix) => Binding::Scratch(n_own + ix),
+                Binding::ScratchPart(ix, span) => Binding::ScratchPart(n_own + ix, span),
                 other => other,
             }
         }
@@ -249,6 +258,9 @@ mod tests {
         assert_eq!([is_naive(512, 5, 57), is_naive(512, 5, 65)], [false, true]);
         // The weight: 9 · 1360 · 2 · 1360, and 9 · 1368 · 2 · 1368.
         assert_eq!([is_naive(3, 1357, 1357), is_naive(3, 1365, 1365)], [false, true]);
+        // The partial sums of two chunks of four images: 2 · 9 · 997 · 2 · 933, and 2 · 9 · 997 · 2 · 935.
+        let with_sums = |co_per_group: usize| geometry(8, 64, 997, co_per_group).is_naive(&target);
+        assert_eq!([with_sums(933), with_sums(935)], [false, true]);
     }
 
     #[test]
@@ -259,7 +271,8 @@ mod tests {
         };
         // 8 · 512 · 512 · 2 · 8 elements are the largest copy that fits.
         assert_eq!(sizes(8, 512, 5, 7), [8]);
-        assert_eq!(sizes(9, 512, 5, 7), [5, 4], "chunks of about equal size");
+        assert_eq!(sizes(9, 512, 5, 7), [3; 3], "chunks of equal size");
+        assert_eq!(sizes(11, 512, 5, 7), [6, 5], "no number of chunks up to 4 divides 11");
         assert_eq!(sizes(9, 512, 5, 57), [1; 9]);
         assert_eq!(sizes(9, 512, 57, 5), [1; 9]);
         // 585 · 32 · 32 · 2 · 28 elements fit.

@@ -172,12 +172,13 @@ impl Direct {
         let channels = self.blocks.channels(block);
         let position = (ky * g.window.size[1] + kx) * g.ci_per_group();
         let rows = &weight[position * g.co..][..g.ci_per_group() * g.co];
-        if block + 1 < self.blocks.count() {
-            let columns = match self.is_forward {
-                true => self.blocks.channels(block + 1),
-                false => self.blocks.sources(block + 1),
-            };
-            Ahead::new(rows, g.co, columns, 1).prefetch(0);
+        let columns = |block: usize| match self.is_forward {
+            true => self.blocks.channels(block),
+            false => self.blocks.sources(block),
+        };
+        // Blocks of one group have the same sources.
+        if block + 1 < self.blocks.count() && columns(block + 1) != columns(block) {
+            Ahead::new(rows, g.co, columns(block + 1), 1).prefetch(0);
         }
         if self.is_forward {
             for from in 0..self.blocks.from {

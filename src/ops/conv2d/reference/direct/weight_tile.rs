@@ -74,12 +74,21 @@ impl<T: Real, const G: usize, const FIRST: usize, const TAPS: usize, const STRID
                 let x = &x[x_start..][..((n_pixels - 1) * STRIDE + TAPS) * LANES];
                 let d_y = &d_y[d_y_start..][..n_pixels * LANES];
                 let whole = n_pixels / TOGETHER * TOGETHER;
+                // The vectors of a block have the same cache lines.
+                let prefetch = |pixel: usize| {
+                    if vector == 0 {
+                        next.prefetch(row * n_pixels.div_ceil(TOGETHER) + pixel / TOGETHER);
+                    }
+                };
                 for pixel in (0..whole).step_by(TOGETHER) {
-                    next.prefetch((row * n_pixels + pixel) / TOGETHER);
+                    prefetch(pixel);
                     let (x, d_y) = (&x[pixel * STRIDE * LANES..], &d_y[pixel * LANES..]);
                     sums = add_pixels::<T, S, G, TAPS, STRIDE, TOGETHER>(
                         simd, x, d_y, vector, FIRST, sums,
                     );
+                }
+                if whole < n_pixels {
+                    prefetch(whole);
                 }
                 for pixel in whole..n_pixels {
                     let (x, d_y) = (&x[pixel * STRIDE * LANES..], &d_y[pixel * LANES..]);
