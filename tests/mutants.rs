@@ -9,6 +9,8 @@ mod augment;
 mod common;
 #[path = "mutants/conv2d.rs"]
 mod conv2d;
+#[path = "mutants/conv2d_groups.rs"]
+mod conv2d_groups;
 #[path = "common/variations.rs"]
 mod variations;
 #[path = "mutants/winograd.rs"]
@@ -367,7 +369,8 @@ const MUTANTS: &[(In, Mutant)] = &[
 ];
 
 fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
-    MUTANTS.iter().chain(augment::MUTANTS).chain(conv2d::MUTANTS).chain(winograd::MUTANTS)
+    let of_conv2d = conv2d::MUTANTS.iter().chain(conv2d_groups::MUTANTS).chain(winograd::MUTANTS);
+    MUTANTS.iter().chain(augment::MUTANTS).chain(of_conv2d)
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The mutants of convolutions: of every kernel, in registers and in workgroup memory, and of every file that these
-//! kernels import.
+//! kernels import. `conv2d_groups.rs` has those of narrow and of padded groups.
 //!
 //! Some mutants remove a barrier. An invocation may then still read, by chance, the value that another invocation
 //! stores before the barrier, and the mutant is not caught. This does not happen on Mesa's software adapter, which runs
@@ -222,17 +222,6 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Registers, ("conv2d", "conv2d/store_scalar", "= values.z", "= values.y")),
-    (
-        Default,
-        ("conv2d", "conv2d/padded_groups", "max(COLUMNS, column)", "max(COLUMNS + 1u, column)"),
-    ),
-    (Default, ("conv2d", "conv2d/padded_groups", "% PADDED_ROWS;", "% ROWS;")),
-    (
-        Default,
-        ("conv2d", "conv2d/padded_groups", "outer * ROWS + row", "outer * PADDED_ROWS + row"),
-    ),
-    (Default, ("conv2d", "conv2d/pad_groups", "if place.y > 1u", "if place.y > 2u")),
-    (Default, ("conv2d", "conv2d/unpad_groups", "if place.y > 0u", "if place.y > 1u")),
     (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
     (Square64, ("conv2d", "conv2d/forward_tile", "term < TERMS", "term <= TERMS")),
     (Square64, ("conv2d", "conv2d/forward_tile", "workgroupBarrier();", "")),
@@ -410,40 +399,6 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Registers, ("conv2d", "conv2d/operands_d_input", "(pixel.z + PADDING_W) % STRIDE_W", "0u")),
     (Registers, ("conv2d", "conv2d/rows_phases", "+ phase % STRIDE_W", "")),
     (Registers, ("conv2d", "conv2d/rows_phases", "&& at.z < OUT_W", "")),
-    // Narrow groups.
-    (Default, ("conv2d", "conv2d/narrow_group", "channels.xxzz", "channels.xxxx")),
-    (Default, ("conv2d", "conv2d/narrow_group", "channels[k]", "channels[k ^ 1u]")),
-    (
-        Registers,
-        (
-            "conv2d",
-            "conv2d/forward_narrow",
-            "tap_h < TAPS_H; tap_h++",
-            "tap_h + 1u < TAPS_H; tap_h++",
-        ),
-    ),
-    (Registers, ("conv2d", "conv2d/forward_narrow", "i * WINDOW_STEP_W + tap_w", "i + tap_w")),
-    (
-        Registers,
-        ("conv2d", "conv2d/forward_narrow", "operands.window[i] = operands.window[i + 1u];", ""),
-    ),
-    (
-        Registers,
-        ("conv2d", "conv2d/forward_narrow", "row < t * WINDOW_STEP_H + TAPS_H", "row < t + TAPS_H"),
-    ),
-    (Registers, ("conv2d", "conv2d/forward_narrow", "- at, MIRRORED", "- at, false")),
-    (Registers, ("conv2d", "conv2d/forward_narrow", "&& pixel.y < OUT_W", "")),
-    (Registers, ("conv2d", "conv2d/forward_narrow", "sums[i] + bias", "sums[i]")),
-    (
-        Registers,
-        (
-            "conv2d",
-            "conv2d/forward_narrow",
-            "position.x < KERNEL_H && position.y < KERNEL_W",
-            "position.x < KERNEL_H",
-        ),
-    ),
-    (Registers, ("conv2d", "conv2d/forward_narrow", "p % POSITION_STEP_W", "0u")),
     (
         Registers,
         (
@@ -453,31 +408,6 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "LEAD_W: u32 = PADDING_W",
         ),
     ),
-    (Subgroup, ("conv2d", "conv2d/forward_narrow", "lane, ix % SHARING_LANES", "lane, 0u")),
-    (
-        Subgroup,
-        (
-            "conv2d",
-            "conv2d/forward_narrow",
-            "i * SHARING_LANES + lane % SHARING_LANES",
-            "i * SHARING_LANES",
-        ),
-    ),
-    (Default, ("conv2d", "conv2d/d_weight_narrow", "vec4<bool>(exists)", "vec4<bool>(true)")),
-    (
-        Default,
-        (
-            "conv2d",
-            "conv2d/d_weight_narrow",
-            "&s3, &window, &d_outs, ky, 3u",
-            "&s3, &window, &d_outs, ky, 2u",
-        ),
-    ),
-    (
-        Default,
-        ("conv2d", "conv2d/d_weight_narrow", "row < t * STRIDE_H + KERNEL_H", "row < t + KERNEL_H"),
-    ),
-    (Default, ("conv2d", "conv2d/d_weight_narrow", "split * KERNEL_H + ky", "ky")),
     (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
     (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
     (
