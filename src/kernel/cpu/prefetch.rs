@@ -55,7 +55,7 @@ impl<'a, T> Ahead<'a, T> {
         for piece in part.chunks(self.step) {
             let piece = &piece[..self.piece.min(piece.len())];
             // A piece that is a whole part leaves its last line to the next part.
-            let is_part = self.step == self.part;
+            let is_part = self.piece == self.part;
             let n_first = if is_part { 0 } else { piece.as_ptr().align_offset(CACHE_LINE) };
             let (first, others) = piece.split_at(n_first.min(piece.len()));
             if !first.is_empty() {
@@ -91,6 +91,7 @@ mod tests {
             (7, 48, 0..48, 4),
             (7, 48, 16..32, 4),
             (5, 40, 8..40, 3),
+            (5, 40, 8..40, 5),
             (3, 20, 0..20, 9),
             (0, 8, 2..8, 2),
         ] {
