@@ -9,7 +9,7 @@ use gemm_common::Parallelism;
 use pulp::Simd;
 
 use super::cpu::lanes::LANES;
-use super::cpu::permute::permute_group;
+use super::cpu::shuffle::shuffle_xor;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///
@@ -100,23 +100,28 @@ pub trait Real:
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
-    /// Returns vector number `vector` of [`LANES`] numbers that are divided into groups of `G`. Each lane is number
-    /// `member` of its group.
+    /// Returns `a + b`.
+    fn add_vectors<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// Returns a vector whose lane l has the number of lane `l ^ MASK` of `v`. `MASK` is a power of two, and less than the
+    /// number of lanes.
     #[inline(always)]
-    fn of_group<S: Simd, const G: usize>(
-        _simd: S,
-        numbers: &[Self; LANES],
-        vector: usize,
-        member: usize,
-    ) -> Self::Vector<S> {
-        let spread: [Self; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
-        Self::vectors::<S>(&spread)[vector]
+    fn shuffle_xor<S: Simd, const MASK: usize>(_simd: S, v: Self::Vector<S>) -> Self::Vector<S> {
+        shuffle_array::<Self, S, MASK>(v)
     }
 
     /// Converts a count.
     fn from_count(count: usize) -> Self {
         Self::from_f64(count as f64)
     }
+}
+
+/// Shuffles the lanes of a vector through an array.
+#[inline(always)]
+fn shuffle_array<T: Real, S: Simd, const MASK: usize>(v: T::Vector<S>) -> T::Vector<S> {
+    let mut numbers = [T::ZERO; LANES];
+    T::vectors_mut::<S>(&mut numbers)[0] = v;
+    let shuffled: [T; LANES] = from_fn(|lane| numbers[(lane ^ MASK) % LANES]);
+    T::vectors::<S>(&shuffled)[0]
 }
 
 impl Real for f32 {
@@ -174,20 +179,12 @@ impl Real for f32 {
         simd.mul_add_e_f32s(a, b, c)
     }
     #[inline(always)]
-    fn of_group<S: Simd, const G: usize>(
-        simd: S,
-        numbers: &[Self; LANES],
-        vector: usize,
-        member: usize,
-    ) -> S::f32s {
-        let own = Self::vectors::<S>(numbers)[vector];
-        if G == 1 {
-            return own;
-        }
-        permute_group::<S, G>(simd, own, member).unwrap_or_else(|| {
-            let spread: [Self; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
-            Self::vectors::<S>(&spread)[vector]
-        })
+    fn add_vectors<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn shuffle_xor<S: Simd, const MASK: usize>(simd: S, v: S::f32s) -> S::f32s {
+        shuffle_xor::<S, MASK>(simd, v).unwrap_or_else(|| shuffle_array::<f32, S, MASK>(v))
     }
 }
 
@@ -245,5 +242,9 @@ impl Real for f64 {
     #[inline(always)]
     fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         simd.mul_add_e_f64s(a, b, c)
+    }
+    #[inline(always)]
+    fn add_vectors<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Op;
+use crate::kernel::cpu::aligned::AlignedVec;
 use crate::kernel::{Real, StepScalars};
 use crate::tape::NodeIo;
 
@@ -169,12 +170,12 @@ impl<'a, T> Transform<'a, T> {
 /// Scratch memory for each thread of the thread pool.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadScratch<'a, T> {
-    parts: &'a [Mutex<Vec<T>>],
+    parts: &'a [Mutex<AlignedVec<T>>],
 }
 
 impl<'a, T> ThreadScratch<'a, T> {
     /// Returns the scratch memory. `parts` has one buffer per thread, and at least one buffer.
-    pub(crate) fn new(parts: &'a [Mutex<Vec<T>>]) -> Self {
+    pub(crate) fn new(parts: &'a [Mutex<AlignedVec<T>>]) -> Self {
         Self { parts }
     }
 

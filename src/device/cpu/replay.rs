@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::scratch::state_buffer;
 use crate::base::sorting::sort_by_key;
 use crate::kernel::StepScalars;
+use crate::kernel::cpu::aligned::AlignedVec;
 use crate::passes::Plan;
 use crate::passes::plan::Placement;
 use crate::tape::{
@@ -19,7 +20,7 @@ const MAX_VALUES: usize = 16;
 
 /// A buffer of the plan.
 pub(super) enum Buffer<T> {
-    Real(Vec<T>),
+    Real(AlignedVec<T>),
     Words(Vec<u32>),
 }
 

@@ -3,9 +3,10 @@
 //!
 //! A program that a step runs once for each shard keeps the transforms of weights, which are the same for all shards.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::Real;
+use crate::kernel::cpu::aligned::AlignedVec;
 use crate::passes::Plan;
 use crate::passes::plan::BufferKind;
 use crate::tape::{Node, Scratch, ScratchSize, StateBuffer, ThreadScratch, Transform, ValueId};
@@ -13,10 +14,10 @@ use crate::tape::{Node, Scratch, ScratchSize, StateBuffer, ThreadScratch, Transf
 /// A session's scratch memory.
 #[derive(Default)]
 pub(super) struct ScratchMemory<T> {
-    shared: Vec<T>,
-    threads: Vec<Mutex<Vec<T>>>,
+    shared: AlignedVec<T>,
+    threads: Vec<Mutex<AlignedVec<T>>>,
     /// For a transform that is not kept.
-    transform: Vec<T>,
+    transform: AlignedVec<T>,
 }
 
 impl<T: Real> ScratchMemory<T> {
@@ -29,18 +30,19 @@ impl<T: Real> ScratchMemory<T> {
     }
 
     fn per_thread(&self, size: ScratchSize) -> usize {
-        let parts = self.threads.iter().map(|part| part.lock().map_or(0, |part| part.len()));
+        let parts = self.threads.iter();
+        let parts = parts.map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len());
         parts.max().unwrap_or(0).max(size.per_thread)
     }
 
     /// Grows the memory to at least this size.
     pub fn grow(&mut self, size: ScratchSize) {
         let per_thread = self.per_thread(size);
-        self.shared.resize(self.shared.len().max(size.shared), T::ZERO);
-        self.transform.resize(self.transform.len().max(size.transform.n), T::ZERO);
+        self.shared.grow(size.shared);
+        self.transform.grow(size.transform.n);
         self.threads.resize_with(n_threads(), Mutex::default);
         for part in &mut self.threads {
-            *part = Mutex::new(vec![T::ZERO; per_thread]);
+            part.get_mut().unwrap_or_else(PoisonError::into_inner).grow(per_thread);
         }
     }
 
@@ -72,7 +74,7 @@ impl StateVersions {
 /// The transform of a part of the state, which a program keeps until a node or the host writes the state.
 pub(super) struct KeptTransform<T> {
     /// Empty before [`KeptTransform::allocate`].
-    values: Vec<T>,
+    values: AlignedVec<T>,
     n: usize,
     /// The flat buffer that has the input.
     buffer: StateBuffer,
@@ -88,11 +90,11 @@ impl<T: Real> KeptTransform<T> {
             return None;
         }
         let buffer = state_buffer(plan, node.inputs[size.transform.input])?;
-        Some(Self { values: Vec::new(), n: size.transform.n, buffer, version: None })
+        Some(Self { values: AlignedVec::default(), n: size.transform.n, buffer, version: None })
     }
 
     pub fn allocate(&mut self) {
-        self.values.resize(self.n, T::ZERO);
+        self.values = AlignedVec::zeros(self.n);
     }
 
     /// Returns the number of bytes of the transform, four for each element.
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn a_transform_is_computed_once_until_its_buffer_is_written() {
         let mut kept = KeptTransform {
-            values: vec![0.0; 2],
+            values: AlignedVec::zeros(2),
             n: 2,
             buffer: StateBuffer::Parameters,
             version: None,

@@ -11,6 +11,7 @@ use crate::device::{
     Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session, memory,
 };
 use crate::kernel::StepScalars;
+use crate::kernel::cpu::aligned::AlignedVec;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{Node, Precision, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
@@ -63,7 +64,7 @@ impl<T: Precision> CpuSession<T> {
     /// Allocates a state of zeros, unless the state exists.
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
-            let zeros = |buffer| Buffer::Real(vec![T::ZERO; self.layout.n_elements(buffer)]);
+            let zeros = |buffer| Buffer::Real(AlignedVec::zeros(self.layout.n_elements(buffer)));
             self.state = StateBuffer::ALL.map(zeros).into();
         }
     }
@@ -140,7 +141,7 @@ impl<T: Precision> CpuSession<T> {
         program.swap(&mut self.state, &mut self.slots);
     }
 
-    fn state_mut(&mut self, buffer: StateBuffer) -> &mut Vec<T> {
+    fn state_mut(&mut self, buffer: StateBuffer) -> &mut [T] {
         self.ensure_state();
         match &mut self.state[buffer.index()] {
             Buffer::Real(values) => values,
@@ -216,7 +217,7 @@ impl<T: Precision> Session for CpuSession<T> {
         kept.iter_mut().flatten().for_each(KeptTransform::allocate);
         let zeros = |real, bytes: u64| {
             let n = (bytes / 4) as usize;
-            if real { Buffer::Real(vec![T::ZERO; n]) } else { Buffer::Words(vec![0; n]) }
+            if real { Buffer::Real(AlignedVec::zeros(n)) } else { Buffer::Words(vec![0; n]) }
         };
         let new_slots = plan.slots().into_iter().skip(self.slots.len());
         self.slots.extend(new_slots.map(|slot| zeros(slot.real, slot.bytes)));

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::simd::CACHE_LINE;
+use super::aligned::CACHE_LINE;
 
 /// Some channels of some pixels that a kernel needs soon. They are prefetched in parts of equal size, between the
 /// computations of the kernel: a processor has room for a few dozen loads at a time.
@@ -39,7 +39,7 @@ impl<'a, T> Ahead<'a, T> {
     }
 
     /// Prefetches part number `part`, if there is such a part. A processor other than x86-64 prefetches nothing.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, part: usize) {
         self.lines(part, prefetch_line);
     }
@@ -52,16 +52,19 @@ impl<'a, T> Ahead<'a, T> {
             return;
         }
         let part = &self.values[start..self.values.len().min(start + self.part)];
+        // A piece that is a whole part leaves its last line to the next part.
+        let is_part = self.piece == self.part;
         for piece in part.chunks(self.step) {
-            let piece = &piece[..self.piece.min(piece.len())];
-            // A piece that is a whole part leaves its last line to the next part.
-            let is_part = self.piece == self.part;
-            let n_first = if is_part { 0 } else { piece.as_ptr().align_offset(CACHE_LINE) };
-            let (first, others) = piece.split_at(n_first.min(piece.len()));
-            if !first.is_empty() {
-                load(first);
+            let mut piece = &piece[..self.piece.min(piece.len())];
+            let mut n = if is_part { Self::LINE } else { piece.as_ptr().align_offset(CACHE_LINE) };
+            while !piece.is_empty() {
+                let line;
+                (line, piece) = piece.split_at(n.min(piece.len()));
+                if !line.is_empty() {
+                    load(line);
+                }
+                n = Self::LINE;
             }
-            others.chunks(Self::LINE).for_each(&load);
         }
     }
 }

@@ -15,22 +15,6 @@ pub fn widest<K: WithSimd>(kernel: K) -> K::Output {
     Arch::new().dispatch(kernel)
 }
 
-/// Bytes of a cache line. A vector of AVX-512 that crosses a cache line takes two loads.
-pub const CACHE_LINE: usize = 64;
-
-/// Number of elements that a buffer needs beyond those that [`aligned`] returns.
-pub const SLACK: usize = CACHE_LINE / size_of::<f32>();
-
-/// Returns `n` elements of a buffer, from the start of a cache line on.
-///
-/// # Panics
-/// If the buffer has fewer than `n` + [`SLACK`] elements.
-pub fn aligned<T>(buffer: &mut [T], n: usize) -> &mut [T] {
-    // `align_offset` may also return a larger number, with which alignment is not possible.
-    let start = buffer.as_ptr().align_offset(CACHE_LINE).min(SLACK);
-    &mut buffer[start..start + n]
-}
-
 /// Returns the number of vectors that hold [`LANES`] numbers.
 #[inline(always)]
 pub const fn vectors_of_lanes<T: Real, S: Simd>() -> usize {
@@ -43,42 +27,54 @@ mod tests {
 
     use super::*;
 
-    struct Spread<'a, const G: usize>(&'a [f32; LANES], &'a mut [f32; LANES], usize);
+    struct Shuffle<'a, T, const MASK: usize>(&'a mut [T; LANES]);
 
-    impl<const G: usize> WithSimd for Spread<'_, G> {
+    impl<T: Real, const MASK: usize> WithSimd for Shuffle<'_, T, MASK> {
         type Output = ();
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            let Spread(numbers, spread, member) = self;
-            for (vector, to) in f32::vectors_mut::<S>(spread).iter_mut().enumerate() {
-                *to = f32::of_group::<S, G>(simd, numbers, vector, member);
+            for vector in T::vectors_mut::<S>(self.0) {
+                *vector = T::shuffle_xor::<S, MASK>(simd, *vector);
             }
         }
     }
 
-    fn assert_spread<const G: usize>() {
-        let numbers: [f32; LANES] = from_fn(|lane| lane as f32);
-        for member in 0..G {
-            let expected: [f32; LANES] = from_fn(|lane| numbers[lane / G * G + member]);
-            let mut spread = [0.0; LANES];
-            widest(Spread::<G>(&numbers, &mut spread, member));
-            assert_eq!(spread, expected, "groups of {G}, member {member}");
-            #[cfg(target_arch = "x86_64")]
+    fn assert_shuffled<T: Real, const MASK: usize>() {
+        let numbers: [T; LANES] = from_fn(|lane| T::from_count(lane));
+        let expected: [T; LANES] = from_fn(|lane| T::from_count(lane ^ MASK));
+        let check = |set: &str, n_lanes: usize, run: &dyn Fn(Shuffle<'_, T, MASK>)| {
+            let mut shuffled = numbers;
+            run(Shuffle(&mut shuffled));
+            assert!(MASK >= n_lanes || shuffled == expected, "{set}, mask {MASK}: {shuffled:?}");
+        };
+        #[cfg(target_arch = "x86_64")]
+        {
             if let Some(v3) = pulp::x86::V3::try_new() {
-                spread = [0.0; LANES];
-                Simd::vectorize(v3, Spread::<G>(&numbers, &mut spread, member));
-                assert_eq!(spread, expected, "AVX2, groups of {G}, member {member}");
+                // No instruction: the vectors have 16 bytes.
+                check("an array", 16 / size_of::<T>(), &|shuffle| {
+                    Simd::vectorize(pulp::x86::V3_128b(v3), shuffle);
+                });
+                check("AVX2", 32 / size_of::<T>(), &|shuffle| Simd::vectorize(v3, shuffle));
+            }
+            if let Some(v4) = pulp::x86::V4::try_new() {
+                check("AVX-512", 64 / size_of::<T>(), &|shuffle| Simd::vectorize(v4, shuffle));
             }
         }
     }
 
     #[test]
-    fn lanes_get_a_member_of_their_group() {
-        assert_spread::<1>();
-        assert_spread::<2>();
-        assert_spread::<4>();
-        assert_spread::<8>();
+    fn lanes_are_exchanged() {
+        assert_shuffled::<f32, 1>();
+        assert_shuffled::<f32, 2>();
+        assert_shuffled::<f32, 4>();
+        assert_shuffled::<f32, 8>();
+        #[cfg(feature = "f64")]
+        {
+            assert_shuffled::<f64, 1>();
+            assert_shuffled::<f64, 2>();
+            assert_shuffled::<f64, 4>();
+        }
     }
 
     struct Square<'a, T>(&'a mut [T]);
@@ -92,15 +88,6 @@ mod tests {
             let values = T::vectors_mut::<S>(self.0);
             assert_eq!(values.len(), 2 * vectors_of_lanes::<T, S>());
             values.iter_mut().for_each(|v| *v = T::mul_add(simd, *v, *v, one));
-        }
-    }
-
-    #[test]
-    fn aligned_elements_start_a_cache_line() {
-        let mut buffer = [0.0_f32; 5 + SLACK + 3];
-        for skip in 0..3 {
-            let elements = aligned(&mut buffer[skip..], 5);
-            assert_eq!((elements.len(), elements.as_ptr() as usize % CACHE_LINE), (5, 0));
         }
     }
 

@@ -123,7 +123,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .chain(family_cases())
-    .chain(dense_cases().into_iter().map(Case::for_cpu))
+    .chain(dense_cases().into_iter().chain(narrow_cases()).map(Case::for_cpu))
     .collect()
 }
 
@@ -175,6 +175,37 @@ fn dense_cases() -> Vec<Case> {
     ]
 }
 
+/// Returns cases of groups that the CPU device computes directly: in place, packed, and at the borders of planes.
+fn narrow_cases() -> Vec<Case> {
+    let grouped =
+        |groups, size, stride, padding| Conv2d { groups, window: Window { size, stride, padding } };
+    let square = |groups, size: usize, stride: usize, padding: usize| {
+        grouped(groups, [size; 2], [stride; 2], [padding; 2])
+    };
+    vec![
+        // Phases of 2 and 1 columns, and the other way round; strides along one axis.
+        case([2, 7, 6, 32], 32, square(4, 3, 2, 0), false, None),
+        case([2, 9, 8, 32], 32, square(4, 3, 2, 1), true, None),
+        case([1, 7, 9, 32], 32, grouped(4, [3, 3], [2, 1], [1, 1]), false, None),
+        case([1, 7, 9, 32], 32, grouped(8, [3, 3], [1, 2], [1, 1]), false, None),
+        // Padding that no kernel of the family has, and phases without taps.
+        case([1, 5, 6, 32], 32, square(2, 3, 1, 2), false, None),
+        case([2, 6, 9, 16], 16, square(8, 1, 2, 0), false, None),
+        // Kernels that are not 3 columns wide. The row of the second is shorter than a tile.
+        case([1, 5, 9, 16], 16, square(16, 5, 2, 2), false, None),
+        case([1, 6, 2, 16], 16, grouped(2, [1, 7], [1, 1], [0, 3]), false, None),
+        case([2, 5, 7, 32], 32, square(2, 1, 1, 0), false, None),
+        case([1, 6, 7, 32], 32, square(2, 5, 1, 2), false, None),
+        // Packed: a pool's gradient, and blocks with fewer channels than lanes.
+        case([2, 9, 9, 32], 32, square(4, 3, 2, 1), false, Some(2)),
+        case([2, 7, 8, 48], 48, square(3, 3, 1, 1), false, Some(2)),
+        // Packed in tasks of thirteen and twelve blocks, and of wide groups in blocks of three and two.
+        case([1, 7, 7, 392], 392, square(392, 3, 1, 1), false, None),
+        case([1, 6, 7, 60], 60, square(5, 3, 1, 1), false, None),
+        case([1, 6, 7, 125], 125, square(5, 3, 1, 1), false, None),
+    ]
+}
+
 /// Returns cases with the groups, strides and kernels of the networks, on small and uneven planes.
 fn family_cases() -> Vec<Case> {
     let grouped = |groups, kernel_size, stride| {
@@ -205,7 +236,7 @@ fn family_cases() -> Vec<Case> {
         // Groups that are padded to 4 channels.
         case([2, 6, 9, 9], 9, grouped(3, 3, 1), true, None),
         case([1, 7, 6, 5], 10, grouped(5, 3, 2), false, None),
-        // The CPU device packs rows of seven blocks together, and of four for the last task; of four and one with 7x7.
+        // The gradient of the weight has tasks of thirteen and of twelve blocks on the CPU device, in place; a 7x7 kernel.
         case([2, 14, 14, 400], 400, grouped(400, 3, 2), false, None),
         case([4, 7, 7, 208], 208, grouped(13, 7, 1), false, None),
         // Few pixels, for which a GPU has up to 64 invocations along the channels.

@@ -6,22 +6,31 @@
 //! channels is computed for some pixels at a time:
 //!
 //! ```text
-//! narrow   several groups of 1, 2, 4 or 8 channels, as many in as out. A block is a vector, across the borders of groups.
-//!          A lane needs each member of its group. So a vector of the source is permuted, once for each member: then lane l
-//!          has member i of the group of output channel l.
+//! narrow   several groups of 1, 2, 4, 8 or 16 channels (8 for the gradient of the weight), as many in as out. A block is a
+//!          vector, across the borders of groups. Lane l has channel l of the source, and is multiplied with the weights to
+//!          channels l, l ^ 1, l ^ 2 and so on of its group, a sum for each. At the end the lanes of the sums are shuffled
+//!          to their channels, and the sums are added.
 //! wide     one group of at most 48 channels (64 for the gradient of the weight), or several groups whose channels fill at
-//!          least three quarters of the lanes of their vectors, such as 16 or 25 channels. All lanes of a block multiply
+//!          least three quarters of the lanes of their vectors, such as 12 or 25 channels. All lanes of a block multiply
 //!          the same element of x.
 //! ```
 //!
 //! Rows of the source are packed with their padding, some blocks together, and stay in the cache for all rows of the kernel.
+//! Narrow groups read them in place, if their channels fill all vectors and
+//! no fused pool's gradient is the source.
 
 mod ahead;
 mod correlate;
+mod narrow;
+mod narrow_weight;
+mod packed_weight;
+mod pairs;
+mod row;
 mod source;
-mod tile;
 mod weight;
-mod weight_tile;
+mod weight_rows;
+mod wide;
+mod wide_weight;
 
 pub(super) use correlate::Direct;
 pub(super) use source::Source;
@@ -29,11 +38,13 @@ pub(super) use weight::DirectWeight;
 
 use std::ops::Range;
 
-use tile::PIXELS;
+use row::PIXELS;
 
 use crate::kernel::cpu::lanes::LANES;
 use crate::ops::conv2d::ConvGeometry;
 
+/// Largest number of channels of a block.
+const MAX_BLOCK: usize = 3 * LANES;
 /// Largest number of rows of a kernel.
 const MAX_ROWS: usize = 8;
 /// Largest number of runs of a sum.
@@ -61,9 +72,9 @@ struct Blocks {
 
 impl Blocks {
     /// Returns the division for groups of `from` channels of the source and `to` channels of the result; None if the
-    /// direct convolution does not compute such groups.
-    fn new(g: &ConvGeometry, from: usize, to: usize) -> Option<Self> {
-        let is_narrow = g.groups > 1 && from == to && [1, 2, 4, 8].contains(&from);
+    /// direct convolution does not compute such groups. Groups of at most `max_narrow` channels are narrow.
+    fn new(g: &ConvGeometry, from: usize, to: usize, max_narrow: usize) -> Option<Self> {
+        let is_narrow = g.groups > 1 && from == to && from.is_power_of_two() && from <= max_narrow;
         let padded = to.next_multiple_of(LANES);
         let is_wide = match g.groups {
             // With a 1x1 kernel, x itself is the matrix of patches, and matrix products take less time.
@@ -101,6 +112,11 @@ impl Blocks {
     /// products would take more time in any case.
     fn fit_weight(&self, n_columns: usize) -> bool {
         self.n_channels > self.to || self.from <= FEW_CHANNELS || n_columns >= 4
+    }
+
+    /// Returns true if kernels can read the channels of a block in place: narrow groups, with a channel for each lane.
+    fn can_be_in_place(&self) -> bool {
+        self.is_narrow && self.n_channels.is_multiple_of(LANES)
     }
 
     fn count(&self) -> usize {
@@ -194,5 +210,26 @@ mod tests {
         assert_eq!(direct(32, 16, 16, Conv2d::square(3, 3, 1)), [false; 3], "stride 3");
         assert_eq!(direct(4, 128, 128, grouped(2)), [true; 3]);
         assert_eq!(direct(8, 40, 40, grouped(2)), [false; 3], "groups of 20 channels");
+    }
+
+    #[test]
+    fn groups_of_a_power_of_two_are_narrow() {
+        let narrow = |channels: usize, size| {
+            let conv = Conv2d { groups: 4, ..Conv2d::square(size, 1, size / 2) };
+            let weight = [size, size, channels, 4 * channels];
+            let g = ConvGeometry::new(&conv, None, &[2, 9, 9, 4 * channels], &weight);
+            let correlations = [Direct::forward(&g), Direct::d_input(&g)]
+                .map(|direct| direct.is_some_and(|direct| direct.blocks.is_narrow));
+            let weight = DirectWeight::new(&g).is_some_and(|direct| direct.blocks.is_narrow);
+            [correlations[0], correlations[1], weight]
+        };
+        for channels in [1, 2, 4, 8] {
+            assert_eq!(narrow(channels, 3), [true; 3], "{channels} channels");
+        }
+        assert_eq!(narrow(16, 3), [true, true, false]);
+        assert_eq!(narrow(16, 1), [false; 3]);
+        assert_eq!(narrow(16, 5), [false; 3]);
+        assert_eq!(narrow(12, 3), [false; 3]);
+        assert_eq!(narrow(32, 3), [false; 3]);
     }
 }

@@ -14,6 +14,8 @@ impl<T> NextRows<'_, T> {
     /// Prefetches the part after those that are done and `n` others.
     #[inline(always)]
     pub fn prefetch(&self, n: usize) {
-        self.rows.iter().for_each(|rows| rows.prefetch(self.done + n));
+        for rows in &self.rows {
+            rows.prefetch(self.done + n);
+        }
     }
 }

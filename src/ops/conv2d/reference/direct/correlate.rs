@@ -3,13 +3,17 @@
 use std::ops::Range;
 
 use super::ahead::NextRows;
+use super::narrow::Narrow;
+use super::packed_weight::run_taps;
+use super::pairs::NarrowPairs;
+use super::row::{Columns, MAX_COLUMNS, PIXELS, Row, Run};
 use super::source::{PackedRows, RowSize, Source};
-use super::tile::{Narrow, PIXELS, Row, Wide};
+use super::wide::Wide;
 use super::{Blocks, MAX_ROWS, MAX_RUNS};
 use crate::kernel::Real;
-use crate::kernel::cpu::parallel::for_each_chunk;
+use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::prefetch::Ahead;
-use crate::kernel::cpu::simd::{SLACK, aligned, widest};
+use crate::kernel::cpu::simd::widest;
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
 use crate::tape::ScratchSize;
@@ -21,16 +25,21 @@ const MAX_PHASES: usize = 2;
 const MAX_DENSE: usize = 48;
 /// Least number of tasks, if the result has as many rows.
 const MIN_TASKS: usize = 8;
-/// Largest number of rows of a task. Each task packs the rows between its own rows and its neighbour's once more.
+/// Largest number of rows of a task. Each task reads the rows between its own rows and its neighbour's once more.
 const MAX_TASK_ROWS: usize = 16;
 
 /// A direct convolution, or the gradient of its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Direct {
-    g: ConvGeometry,
-    blocks: Blocks,
+    pub(super) g: ConvGeometry,
+    pub(super) blocks: Blocks,
     size: RowSize,
-    is_forward: bool,
+    pub(super) is_forward: bool,
+    /// True if the kernels read the source in place: that of narrow groups, whose blocks have as many channels as lanes. A
+    /// fused pool's gradient is packed.
+    is_in_place: bool,
+    /// True if a kernel computes both phases of columns: [`NarrowPairs`].
+    pub(super) is_paired: bool,
     /// The phases of rows and of columns.
     phases: [[Axis; MAX_PHASES]; 2],
     n_phases: [usize; 2],
@@ -48,14 +57,14 @@ struct Place<'a, T> {
 impl Direct {
     /// Returns the forward pass; None if matrix products are to compute this shape.
     pub fn forward(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group())?;
+        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group(), max_narrow(g))?;
         let phases = [0, 1].map(|axis| [Axis::forward(g, axis); MAX_PHASES]);
         Self::new(g, blocks, true, phases, [1, 1])
     }
 
     /// Returns the gradient of the input; None if matrix products are to compute this shape.
     pub fn d_input(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g, g.co_per_group(), g.ci_per_group())?;
+        let blocks = Blocks::new(g, g.co_per_group(), g.ci_per_group(), max_narrow(g))?;
         let phases = [0, 1].map(|axis| [0, 1].map(|first| Axis::d_input(g, axis, first)));
         Self::new(g, blocks, false, phases, g.window.stride)
     }
@@ -79,7 +88,22 @@ impl Direct {
         let fits = blocks.fit_rows(phases[1][0].count) && kernel_h <= MAX_ROWS && runs <= MAX_RUNS;
         let width = if is_forward { g.plane[1] } else { g.out[1] };
         let size = row_size(&phases[1][..n_phases[1]], width);
-        fits.then_some(Self { g: *g, blocks, size, is_forward, phases, n_phases })
+        let is_in_place = blocks.can_be_in_place() && (is_forward || g.pool == [1, 1]);
+        let [even, odd] = phases[1];
+        let is_paired = blocks.is_narrow
+            && n_phases[1] == 2
+            && [even.taps, odd.taps] == [1, 2]
+            && even.offset == odd.offset;
+        fits.then_some(Self {
+            g: *g,
+            blocks,
+            size,
+            is_forward,
+            is_in_place,
+            is_paired,
+            phases,
+            n_phases,
+        })
     }
 
     /// Returns `[H, W]` of the result.
@@ -102,22 +126,31 @@ impl Direct {
 
     /// Returns the scratch memory: the packed weight, and for each thread the packed rows.
     pub fn scratch(&self) -> ScratchSize {
-        let shared = self.blocks.count() * self.block_elements() + SLACK;
-        ScratchSize { per_thread: self.packed_rows() + SLACK, ..ScratchSize::shared(shared) }
+        let (shared, per_thread) = (self.packed_weight(), self.packed_rows());
+        ScratchSize { per_thread, ..ScratchSize::shared(shared) }
     }
 
-    fn block_elements(&self) -> usize {
+    /// Returns the number of elements of the packed weight.
+    pub(super) fn packed_weight(&self) -> usize {
+        self.blocks.count() * self.block_elements()
+    }
+
+    pub(super) fn block_elements(&self) -> usize {
         self.g.window.area() * self.blocks.tap()
     }
 
     /// Returns the number of elements of the packed rows.
     fn packed_rows(&self) -> usize {
+        if self.is_in_place {
+            // The columns under a tile, for at most a run at each position of the kernel.
+            return self.g.window.area() * MAX_COLUMNS * LANES;
+        }
         self.g.window.size[0] * self.size.n_elements(&self.blocks) * self.together()
     }
 
     /// Returns the number of blocks whose rows are packed together. A row of the source is contiguous, but a block of it
-    /// is a cache line of each pixel. The packed weights of all narrow groups fit a core's own cache, and so do those of
-    /// some blocks of wide groups.
+    /// is a cache line of each pixel. The packed weights of all narrow groups fit a core's own cache (288 KiB with 32 groups
+    /// of 16), and so do those of some blocks of wide groups.
     fn together(&self) -> usize {
         if self.blocks.is_narrow { self.blocks.count() } else { self.blocks.wide_together(4) }
     }
@@ -127,73 +160,10 @@ impl Direct {
     }
 
     /// Returns the phases of rows and columns of all pairs.
-    fn phase_pairs(&self) -> impl Iterator<Item = (&Axis, &Axis)> {
+    pub(super) fn phase_pairs(&self) -> impl Iterator<Item = (&Axis, &Axis)> {
         self.phases(0)
             .iter()
             .flat_map(|rows| self.phases(1).iter().map(move |columns| (rows, columns)))
-    }
-
-    /// Packs the weight `[KH, KW, Ci/groups, Co]`, block after block and phase after phase. Within a phase, the layout
-    /// is `[rows, members, columns, lanes]` for narrow groups, and `[rows, columns, from, lanes]` for wide ones.
-    pub fn pack_weight<'a, T: Real>(&self, weight: &[T], scratch: &'a mut [T]) -> &'a [T] {
-        let packed = aligned(scratch, self.blocks.count() * self.block_elements());
-        for_each_chunk(packed, self.block_elements(), &|block, packed| {
-            packed.fill(T::ZERO);
-            let mut rest = packed;
-            for (rows, columns) in self.phase_pairs() {
-                for row in 0..rows.taps {
-                    let these;
-                    (these, rest) = rest.split_at_mut(columns.taps * self.blocks.tap());
-                    for column in 0..columns.taps {
-                        let at = [rows.kernel(row), columns.kernel(column)];
-                        let places = match self.blocks.is_narrow {
-                            true => [column, columns.taps],
-                            false => [column * self.blocks.from, 1],
-                        };
-                        self.pack_tap(weight, at, block, places, these);
-                    }
-                }
-            }
-        });
-        packed
-    }
-
-    /// Packs the weight at a position of the kernel for a block. `first` is the place of the lanes for the first channel
-    /// of the source, and `step` the distance to the place for the next one.
-    fn pack_tap<T: Real>(
-        &self,
-        weight: &[T],
-        [ky, kx]: [usize; 2],
-        block: usize,
-        [first, step]: [usize; 2],
-        packed: &mut [T],
-    ) {
-        let (g, size) = (&self.g, self.blocks.size);
-        let channels = self.blocks.channels(block);
-        let position = (ky * g.window.size[1] + kx) * g.ci_per_group();
-        let rows = &weight[position * g.co..][..g.ci_per_group() * g.co];
-        let columns = |block: usize| match self.is_forward {
-            true => self.blocks.channels(block),
-            false => self.blocks.sources(block),
-        };
-        // Blocks of one group have the same sources.
-        if block + 1 < self.blocks.count() && columns(block + 1) != columns(block) {
-            Ahead::new(rows, g.co, columns(block + 1), 1).prefetch(0);
-        }
-        if self.is_forward {
-            for from in 0..self.blocks.from {
-                let weight = &rows[from * g.co..][channels.clone()];
-                packed[(first + from * step) * size..][..channels.len()].copy_from_slice(weight);
-            }
-            return;
-        }
-        for (lane, to) in channels.enumerate() {
-            let (group, to) = (to / self.blocks.to, to % self.blocks.to);
-            let start = to * g.co + group * self.blocks.from;
-            for (from, &weight) in rows[start..][..self.blocks.from].iter().enumerate() {
-                packed[(first + from * step) * size + lane] = weight;
-            }
-        }
     }
 
     /// Computes some rows of the result, from row number `first_row` over all images on. `source` is x for the forward
@@ -206,7 +176,7 @@ impl Direct {
         result: &mut [T],
         scratch: &mut [T],
     ) {
-        let scratch = aligned(scratch, self.packed_rows());
+        let scratch = &mut scratch[..self.packed_rows()];
         for first in (0..self.blocks.count()).step_by(self.together()) {
             let together = first..(first + self.together()).min(self.blocks.count());
             let mut rows = PackedRows::new(self.blocks, self.size, together.clone(), scratch);
@@ -239,7 +209,8 @@ impl Direct {
         if self.g.groups == 1 {
             return NextRows::default();
         }
-        let n_parts = self.phases(1).iter().map(|columns| self.parts(columns)).sum::<usize>();
+        let phases = if self.is_paired { &self.phases(1)[..1] } else { self.phases(1) };
+        let n_parts = phases.iter().map(|columns| self.parts(columns)).sum::<usize>();
         let n_parts = blocks.len() * n_parts;
         let rows = self.source_end(row)..self.source_end(row + 1);
         let source = source.ahead(rows, self.blocks.span(blocks, Blocks::sources), n_parts);
@@ -280,72 +251,82 @@ impl Direct {
             let weight_start = phase_start;
             phase_start += rows.taps * columns.taps * self.blocks.tap();
             let Some(ix) = rows.number(row) else { continue };
-            let mut runs = [[0; 2]; MAX_RUNS];
+            if self.is_paired && columns.first > 0 {
+                continue;
+            }
+            let mut runs = [Run::default(); MAX_RUNS];
             let mut n_runs = 0;
             for tap in 0..rows.taps {
                 let Some(at) = rows.source(ix, tap, source.plane[0]) else { continue };
-                let start = packed.pack(source, place.block, image * source.plane[0] + at);
-                let column = (self.size.left as isize + columns.offset) as usize;
-                let start = start + column * self.size.column(&self.blocks);
-                let weight = weight_start + tap * columns.taps * self.blocks.tap();
-                self.add_runs(columns, start, weight, &mut runs, &mut n_runs);
+                let (row, left) = match self.is_in_place {
+                    true => (source.start(image, at, self.blocks.channels(place.block).start), 0),
+                    false => {
+                        let row = image * source.plane[0] + at;
+                        (packed.pack(source, place.block, row), self.size.left as isize)
+                    }
+                };
+                let weight = tap * columns.taps * self.blocks.tap();
+                let run = Run { row, column: left + columns.offset, weight };
+                self.add_runs(columns, run, &mut runs, &mut n_runs);
             }
-            self.pixels(columns, weight, &runs[..n_runs], place, packed.values);
+            let (x, padded) = match self.is_in_place {
+                // Nothing is packed, so the memory for packed rows is free.
+                true => (source.columns(), &mut *packed.values),
+                false => {
+                    let (step, width) = (self.size.column(&self.blocks), self.size.columns);
+                    (Columns { values: &*packed.values, step, width }, &mut [][..])
+                }
+            };
+            let (weight, odd_weight) = weight[weight_start..].split_at(phase_start - weight_start);
+            self.pixels(columns, [weight, odd_weight], &runs[..n_runs], place, x, padded);
             place.next.done += self.parts(columns);
         }
     }
 
-    /// Appends the runs under a row of the kernel.
-    fn add_runs(
-        &self,
-        columns: &Axis,
-        x_start: usize,
-        weight_start: usize,
-        runs: &mut [[usize; 2]; MAX_RUNS],
-        n_runs: &mut usize,
-    ) {
-        let mut add = |x: usize, weight: usize| {
-            runs[*n_runs] = [x_start + x, weight_start + weight];
-            *n_runs += 1;
+    /// Appends the runs under a row of the kernel. `first` is the first of them.
+    fn add_runs(&self, columns: &Axis, first: Run, runs: &mut [Run], n_runs: &mut usize) {
+        let taps = match self.blocks.is_narrow {
+            true => run_taps(columns.taps, columns.stride),
+            false => columns.taps.max(1),
         };
-        if columns.taps == 0 {
-            return;
-        }
-        if !self.blocks.is_narrow {
-            return add(0, 0);
-        }
-        for tap in (0..columns.taps).step_by(run_taps(columns.taps, columns.stride)) {
-            add(tap * self.blocks.size, tap * self.blocks.size);
+        for tap in (0..columns.taps).step_by(taps) {
+            let (column, weight) =
+                (first.column + tap as isize, first.weight + tap * self.blocks.tap());
+            runs[*n_runs] = Run { column, weight, ..first };
+            *n_runs += 1;
         }
     }
 
-    /// Computes the pixels of a phase in a row of the result.
+    /// Computes the pixels of a phase in a row of the result, or of two phases. `weight` is that of the phase, and of the
+    /// phases after it.
     fn pixels<T: Real>(
         &self,
         columns: &Axis,
-        weight: &[T],
-        runs: &[[usize; 2]],
+        [weight, odd_weight]: [&[T]; 2],
+        runs: &[Run],
         place: &mut Place<'_, T>,
-        x: &[T],
+        x: Columns<'_, T>,
+        padded: &mut [T],
     ) {
         let channels = self.blocks.channels(place.block);
         let n_channels = channels.len();
-        let y_step = columns.step * self.blocks.n_channels;
         if columns.count == 0 {
             return;
         }
+        let y_step = columns.step * self.blocks.n_channels;
         let start = columns.first * self.blocks.n_channels + channels.start;
         let y = &mut place.result[start..];
         if runs.is_empty() {
-            y.chunks_mut(y_step).for_each(|y| y[..n_channels].fill(T::ZERO));
+            let step = if self.is_paired { self.blocks.n_channels } else { y_step };
+            y.chunks_mut(step).for_each(|y| y[..n_channels].fill(T::ZERO));
             return;
         }
         let row = Row {
             x,
             weight,
             runs,
+            padded,
             run_len: columns.taps * self.blocks.from,
-            weight_plane: columns.taps * self.blocks.size,
             x_step: columns.stride * self.blocks.from,
             y,
             y_step,
@@ -354,6 +335,18 @@ impl Direct {
             n_channels,
             next: place.next,
         };
+        if self.is_paired {
+            let n_odd = self.phases(1)[1].count;
+            match self.blocks.from {
+                1 => widest(NarrowPairs::<T, 1> { row, odd_weight, n_odd }),
+                2 => widest(NarrowPairs::<T, 2> { row, odd_weight, n_odd }),
+                4 => widest(NarrowPairs::<T, 4> { row, odd_weight, n_odd }),
+                8 => widest(NarrowPairs::<T, 8> { row, odd_weight, n_odd }),
+                16 => widest(NarrowPairs::<T, 16> { row, odd_weight, n_odd }),
+                other => unreachable!("narrow groups of {other} channels"),
+            }
+            return;
+        }
         let taps = run_taps(columns.taps, columns.stride);
         match (self.blocks.is_narrow, self.blocks.from) {
             (false, _) => {
@@ -364,6 +357,7 @@ impl Direct {
             (true, 2) => narrow::<T, 2>(taps, columns.stride, row),
             (true, 4) => narrow::<T, 4>(taps, columns.stride, row),
             (true, 8) => narrow::<T, 8>(taps, columns.stride, row),
+            (true, 16) => narrow::<T, 16>(taps, columns.stride, row),
             (true, other) => unreachable!("narrow groups of {other} channels"),
         }
     }
@@ -380,10 +374,10 @@ fn narrow<T: Real, const G: usize>(taps: usize, stride: usize, row: Row<'_, T>) 
     }
 }
 
-/// Returns the number of neighbouring columns of a run of narrow groups: all columns of a 3x3 kernel, and of its phases
-/// in the gradient of the input with stride 2.
-pub(super) fn run_taps(taps: usize, stride: usize) -> usize {
-    if taps == 3 || taps == 2 && stride == 1 { taps } else { 1 }
+/// Returns the largest number of channels of a narrow group. With one or five columns of the kernel, sums of 16 members have
+/// too few terms for their shuffles.
+fn max_narrow(g: &ConvGeometry) -> usize {
+    if g.window.size[1] == 3 { LANES } else { LANES / 2 }
 }
 
 /// Returns the size of a packed row for these phases of columns, over a source with `width` columns.

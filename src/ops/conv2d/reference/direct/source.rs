@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::row::Columns;
 use super::{Blocks, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
@@ -40,6 +41,16 @@ impl<'a, T: Real> Source<'a, T> {
     pub fn d_y(g: &ConvGeometry, values: &'a [T], index: Option<&'a [u32]>) -> Self {
         let pool = index.map(|index| Pool { index, size: g.pool, plane: g.pooled });
         Self { values, plane: g.out, n_channels: g.co, pool }
+    }
+
+    /// Returns the rows in place.
+    pub fn columns(&self) -> Columns<'a, T> {
+        Columns { values: self.values, step: self.n_channels, width: self.plane[1] }
+    }
+
+    /// Returns the index of a channel of the first pixel of a row.
+    pub fn start(&self, image: usize, row: usize, channel: usize) -> usize {
+        (image * self.plane[0] + row) * self.plane[1] * self.n_channels + channel
     }
 
     /// Copies some channels of all pixels of a row. Neighbouring pixels of the copy are `column` elements apart, and the

@@ -4,13 +4,16 @@ use std::ops::Range;
 
 use super::ahead::NextRows;
 use super::correlate::row_size;
+use super::narrow_weight::NarrowWeight;
+use super::row::Columns;
 use super::source::{PackedRows, RowSize, Source};
-use super::weight_tile::{MEMBERS, NarrowWeight, TOGETHER, WeightRows, WideWeight};
-use super::{Blocks, MAX_ROWS};
+use super::weight_rows::{MAX_PIXEL_COLUMNS, TOGETHER, WeightRows};
+use super::wide_weight::WideWeight;
+use super::{Blocks, MAX_BLOCK, MAX_ROWS};
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::LANES;
 use crate::kernel::cpu::parallel::for_each_chunk;
-use crate::kernel::cpu::simd::{SLACK, aligned, widest};
+use crate::kernel::cpu::simd::widest;
 use crate::ops::conv2d::ConvGeometry;
 use crate::ops::conv2d::correlation::Axis;
 use crate::tape::{Scratch, ScratchSize};
@@ -21,11 +24,13 @@ const MIN_TASKS: usize = 24;
 const MIN_PIXELS: usize = 56;
 /// Largest number of images whose terms are added one after another.
 const MAX_IMAGES: usize = 32;
-/// Least number of bands of a split of narrow groups: a split packs the rows of x above and below its own once more.
+/// Least number of bands of a split of narrow groups: a split reads the rows of x above and below its own once more.
 const MIN_BANDS: usize = 8;
+/// Largest number of channels of a narrow group. The sums of 16 members do not fit the registers.
+const MAX_NARROW: usize = 8;
 /// Largest number of blocks of narrow groups of a task. A block of a row is a cache line of each pixel; several blocks
 /// are contiguous.
-const MAX_TOGETHER: usize = 8;
+const MAX_TOGETHER: usize = 16;
 
 /// The gradient of the weight of a direct convolution. A task computes some blocks of channels for some bands, which are
 /// rows of d_y whose terms are added before the sums are stored; the sums of all tasks are added afterwards. The division
@@ -33,7 +38,7 @@ const MAX_TOGETHER: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct DirectWeight {
     g: ConvGeometry,
-    blocks: Blocks,
+    pub(super) blocks: Blocks,
     size: RowSize,
     axes: [Axis; 2],
     /// Number of blocks of a task.
@@ -41,12 +46,14 @@ pub struct DirectWeight {
     /// Number of rows of a band.
     rows: usize,
     bands_per_split: usize,
+    /// True if the kernels read x and d_y in place.
+    is_in_place: bool,
 }
 
 impl DirectWeight {
     /// Returns the gradient of the weight; None if matrix products are to compute this shape.
     pub fn new(g: &ConvGeometry) -> Option<Self> {
-        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group())?;
+        let blocks = Blocks::new(g, g.ci_per_group(), g.co_per_group(), MAX_NARROW)?;
         let axes = [0, 1].map(|axis| Axis::forward(g, axis));
         let fits = blocks.fit_weight(g.out[1])
             && axes[0].taps <= MAX_ROWS
@@ -62,7 +69,17 @@ impl DirectWeight {
         let least = if blocks.is_narrow { MIN_BANDS } else { bands };
         let n_splits = (MIN_TASKS / n_groups).max(1);
         let bands_per_split = (g.n * bands).div_ceil(n_splits).max(least).min(MAX_IMAGES * bands);
-        fits.then_some(Self { g: *g, blocks, size, axes, together, rows, bands_per_split })
+        let is_in_place = blocks.can_be_in_place() && g.pool == [1, 1];
+        fits.then_some(Self {
+            g: *g,
+            blocks,
+            size,
+            axes,
+            together,
+            rows,
+            bands_per_split,
+            is_in_place,
+        })
     }
 
     /// Returns the number of bands of an image.
@@ -87,8 +104,8 @@ impl DirectWeight {
 
     /// Returns the scratch memory: all partial sums, and for each thread the packed rows.
     pub fn scratch(&self) -> ScratchSize {
-        let (shared, per_thread) = (self.partial_elements(), self.packed_rows());
-        ScratchSize { per_thread: per_thread + SLACK, ..ScratchSize::shared(shared + SLACK) }
+        let per_thread = self.packed_rows();
+        ScratchSize { per_thread, ..ScratchSize::shared(self.partial_elements()) }
     }
 
     /// Returns the number of elements of a task's partial sums.
@@ -108,6 +125,9 @@ impl DirectWeight {
 
     /// Returns the number of elements of the packed rows of x and d_y.
     fn packed_rows(&self) -> usize {
+        if self.is_in_place {
+            return MAX_PIXEL_COLUMNS * LANES;
+        }
         let rows = (self.rows - 1) * self.axes[0].stride + self.axes[0].taps;
         self.together * (rows * self.size.n_elements(&self.blocks) + self.d_y_elements())
     }
@@ -124,8 +144,9 @@ impl DirectWeight {
         let g = &self.g;
         let (split, first_block) = (task / self.tasks(), task % self.tasks() * self.together);
         let blocks = first_block..(first_block + self.together).min(self.blocks.count());
-        let scratch = aligned(scratch, self.packed_rows());
-        let (d_y_rows, scratch) = scratch.split_at_mut(self.together * self.d_y_elements());
+        let scratch = &mut scratch[..self.packed_rows()];
+        let n_d_y = if self.is_in_place { 0 } else { self.together * self.d_y_elements() };
+        let (d_y_rows, scratch) = scratch.split_at_mut(n_d_y);
         let mut packed = PackedRows::new(self.blocks, self.size, blocks.clone(), scratch);
         partial.fill(T::ZERO);
         let first_band = split * self.bands_per_split;
@@ -133,24 +154,54 @@ impl DirectWeight {
             let (image, first) = (band / self.bands(), band % self.bands() * self.rows);
             let n_rows = self.rows.min(g.out[0] - first);
             let mut next = self.next_rows(x, d_y, band, &blocks);
-            self.pack_d_y(d_y, image * g.out[0] + first, n_rows, blocks.clone(), d_y_rows);
-            let of_blocks = partial
-                .chunks_exact_mut(self.block_elements())
-                .zip(d_y_rows.chunks_exact(self.d_y_elements()));
-            for (block, (partial, d_y_rows)) in blocks.clone().zip(of_blocks) {
+            if !self.is_in_place {
+                self.pack_d_y(d_y, image * g.out[0] + first, n_rows, blocks.clone(), d_y_rows);
+            }
+            for (ix, partial) in partial.chunks_exact_mut(self.block_elements()).enumerate() {
+                let Some(block) = blocks.clone().nth(ix) else { break };
+                let channel = self.blocks.channels(block).start;
                 for tap in 0..self.axes[0].taps {
                     let mut rows = [[0; 2]; MAX_ROWS];
                     let mut n = 0;
                     for row in 0..n_rows {
                         let source_row = self.axes[0].source(first + row, tap, g.plane[0]);
                         let Some(at) = source_row else { continue };
-                        let start = packed.pack(x, block, image * g.plane[0] + at);
-                        rows[n] = [start, row * g.out[1] * self.blocks.size];
+                        rows[n] = match self.is_in_place {
+                            true => [
+                                x.start(image, at, channel),
+                                d_y.start(image, first + row, channel),
+                            ],
+                            false => [
+                                packed.pack(x, block, image * g.plane[0] + at),
+                                ix * self.d_y_elements() + row * g.out[1] * self.blocks.size,
+                            ],
+                        };
                         n += 1;
                     }
                     let len = self.axes[1].taps * self.blocks.tap();
                     let d_weight = &mut partial[tap * len..][..len];
-                    self.add_rows(packed.values, d_y_rows, &rows[..n], d_weight, next);
+                    let operands = match self.is_in_place {
+                        true => Operands {
+                            x: x.columns(),
+                            d_y: d_y.columns().values,
+                            d_y_step: g.co,
+                            column: self.axes[1].offset,
+                            // Nothing is packed, so the memory for packed rows is free.
+                            padded: &mut *packed.values,
+                        },
+                        false => Operands {
+                            x: Columns {
+                                values: &*packed.values,
+                                step: self.size.column(&self.blocks),
+                                width: self.size.columns,
+                            },
+                            d_y: &*d_y_rows,
+                            d_y_step: self.blocks.size,
+                            column: 0,
+                            padded: &mut [],
+                        },
+                    };
+                    self.add_rows(operands, &rows[..n], d_weight, next);
                     next.done += self.parts();
                 }
             }
@@ -211,72 +262,78 @@ impl DirectWeight {
         }
     }
 
-    /// Adds the part of some rows of d_y and, for each of them, a packed row of x.
+    /// Adds the part of some rows of d_y and, for each of them, a row of x.
     fn add_rows<T: Real>(
         &self,
-        x: &[T],
-        d_y: &[T],
+        operands: Operands<'_, T>,
         rows: &[[usize; 2]],
         d_weight: &mut [T],
         mut next: NextRows<'_, T>,
     ) {
         let (blocks, columns) = (&self.blocks, &self.axes[1]);
-        let n_channels = blocks.size;
-        // The parts of narrow groups: some members, and some neighbouring columns of the kernel.
-        let (n_members, n_taps) = match blocks.is_narrow {
-            true => (blocks.from.min(MEMBERS), if columns.taps == 3 { 3 } else { 1 }),
-            false => (blocks.from, columns.taps),
-        };
-        for member in (0..blocks.from).step_by(n_members) {
-            for tap in (0..columns.taps).step_by(n_taps) {
-                let rows = WeightRows {
-                    x: &x[tap * self.size.column(blocks)..],
-                    d_y,
-                    rows,
-                    n_pixels: columns.count,
-                    n_channels,
-                    x_step: columns.stride * blocks.from,
-                    run_len: columns.taps * blocks.from,
-                    d_weight: &mut d_weight[tap * n_channels..],
-                    d_weight_plane: columns.taps * n_channels,
-                    next,
-                };
-                next = NextRows::default();
-                match (blocks.is_narrow, blocks.from, member) {
-                    (false, ..) => {
-                        rows.next.prefetch(0);
-                        widest(WideWeight(rows));
-                    }
-                    (true, 1, _) => add_narrow::<T, 1, 0>([n_taps, columns.stride], rows),
-                    (true, 2, _) => add_narrow::<T, 2, 0>([n_taps, columns.stride], rows),
-                    (true, 4, _) => add_narrow::<T, 4, 0>([n_taps, columns.stride], rows),
-                    (true, _, 0) => add_narrow::<T, 8, 0>([n_taps, columns.stride], rows),
-                    (true, ..) => add_narrow::<T, 8, MEMBERS>([n_taps, columns.stride], rows),
+        // Narrow groups add the terms of some neighbouring columns of the kernel.
+        let n_taps = if blocks.is_narrow && columns.taps != 3 { 1 } else { columns.taps };
+        let Operands { x, d_y, d_y_step, column, padded } = operands;
+        for tap in (0..columns.taps).step_by(n_taps) {
+            let rows = WeightRows {
+                x,
+                d_y,
+                d_y_step,
+                rows,
+                column: column + tap as isize,
+                padded: &mut *padded,
+                n_pixels: columns.count,
+                n_channels: blocks.size,
+                x_step: columns.stride * blocks.from,
+                run_len: columns.taps * blocks.from,
+                d_weight: &mut d_weight[tap * blocks.size..],
+                d_weight_plane: columns.taps * blocks.size,
+                next,
+            };
+            next = NextRows::default();
+            match (blocks.is_narrow, blocks.from) {
+                (false, _) => {
+                    rows.next.prefetch(0);
+                    widest(WideWeight(rows));
                 }
+                (true, 1) => add_narrow::<T, 1>([n_taps, columns.stride], rows),
+                (true, 2) => add_narrow::<T, 2>([n_taps, columns.stride], rows),
+                (true, 4) => add_narrow::<T, 4>([n_taps, columns.stride], rows),
+                (true, 8) => add_narrow::<T, 8>([n_taps, columns.stride], rows),
+                (true, other) => unreachable!("narrow groups of {other} channels"),
             }
         }
     }
 
-    /// Adds the partial sums of all splits, in their order, for some rows of the gradient `[KH, KW, Ci/groups, Co]`.
-    fn sum_partials<T: Real>(&self, partials: &[T], first_row: usize, d_weight: &mut [T]) {
+    /// Adds the partial sums of all splits, in their order, for a position of the kernel: `[Ci/groups, Co]`.
+    fn sum_partials<T: Real>(&self, partials: &[T], position: usize, d_weight: &mut [T]) {
         let (g, blocks) = (&self.g, &self.blocks);
-        let [_, kernel_w] = g.window.size;
+        let (ky, kx) = (position / g.window.size[1], position % g.window.size[1]);
         let split = self.tasks() * self.task_elements();
-        for (ix, d_weight) in d_weight.chunks_exact_mut(g.co).enumerate() {
-            let row = first_row + ix;
-            let (ky, kx, from) =
-                (row / blocks.from / kernel_w, row / blocks.from % kernel_w, row % blocks.from);
-            let within = match blocks.is_narrow {
-                true => (ky * blocks.from + from) * kernel_w + kx,
-                false => (ky * kernel_w + kx) * blocks.from + from,
-            };
-            for block in 0..blocks.count() {
-                let d_weight = &mut d_weight[blocks.channels(block)];
+        let mut sums = [T::ZERO; MAX_BLOCK];
+        let sums = &mut sums[..blocks.size];
+        for block in 0..blocks.count() {
+            let channels = blocks.channels(block);
+            for member in 0..blocks.from {
+                let within = match blocks.is_narrow {
+                    true => (ky * blocks.from + member) * g.window.size[1] + kx,
+                    false => position * blocks.from + member,
+                };
                 let start = block * self.block_elements() + within * blocks.size;
-                d_weight.copy_from_slice(&partials[start..][..d_weight.len()]);
+                sums.copy_from_slice(&partials[start..][..blocks.size]);
                 for split_ix in 1..self.n_splits() {
-                    let partial = &partials[split_ix * split + start..][..d_weight.len()];
-                    d_weight.iter_mut().zip(partial).for_each(|(sum, &p)| *sum += p);
+                    let partial = &partials[split_ix * split + start..][..blocks.size];
+                    sums.iter_mut().zip(partial).for_each(|(sum, &p)| *sum += p);
+                }
+                if !blocks.is_narrow {
+                    let d_weight = &mut d_weight[member * g.co..][channels.clone()];
+                    d_weight.copy_from_slice(&sums[..channels.len()]);
+                    continue;
+                }
+                // Lane l of member m is the weight from channel l to channel `l ^ m`.
+                for (lane, &sum) in sums.iter().enumerate().take(channels.len()) {
+                    let to = channels.start + (lane ^ member);
+                    d_weight[lane % blocks.from * g.co + to] = sum;
                 }
             }
         }
@@ -291,28 +348,32 @@ impl DirectWeight {
         scratch: Scratch<'_, T>,
     ) {
         let threads = scratch.threads;
-        let partials = aligned(scratch.shared, self.partial_elements());
+        let partials = &mut scratch.shared[..self.partial_elements()];
         for_each_chunk(partials, self.task_elements(), &|task, partial| {
             threads.with(|scratch| self.partial(x, d_y, task, partial, scratch));
         });
         let partials = &*partials;
-        /// Number of rows of a task that adds partial sums.
-        const ROWS: usize = 16;
-        for_each_chunk(d_weight, ROWS * self.g.co, &|task, d_weight| {
-            self.sum_partials(partials, task * ROWS, d_weight);
+        for_each_chunk(d_weight, self.blocks.from * self.g.co, &|position, d_weight| {
+            self.sum_partials(partials, position, d_weight);
         });
     }
 }
 
+/// The operands of the gradient of the weight, with the names of [`WeightRows`].
+struct Operands<'a, T> {
+    x: Columns<'a, T>,
+    d_y: &'a [T],
+    d_y_step: usize,
+    column: isize,
+    padded: &'a mut [T],
+}
+
 /// Runs the kernel for this number of taps, and this stride.
-fn add_narrow<T: Real, const G: usize, const FIRST: usize>(
-    sizes: [usize; 2],
-    rows: WeightRows<'_, T>,
-) {
+fn add_narrow<T: Real, const G: usize>(sizes: [usize; 2], rows: WeightRows<'_, T>) {
     match sizes {
-        [3, 1] => widest(NarrowWeight::<T, G, FIRST, 3, 1>(rows)),
-        [3, _] => widest(NarrowWeight::<T, G, FIRST, 3, 2>(rows)),
-        [_, 1] => widest(NarrowWeight::<T, G, FIRST, 1, 1>(rows)),
-        [..] => widest(NarrowWeight::<T, G, FIRST, 1, 2>(rows)),
+        [3, 1] => widest(NarrowWeight::<T, G, 3, 1>(rows)),
+        [3, _] => widest(NarrowWeight::<T, G, 3, 2>(rows)),
+        [_, 1] => widest(NarrowWeight::<T, G, 1, 1>(rows)),
+        [..] => widest(NarrowWeight::<T, G, 1, 2>(rows)),
     }
 }
