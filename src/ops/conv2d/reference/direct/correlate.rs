@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use super::ahead::NextRows;
 use super::narrow::Narrow;
-use super::packed_weight::run_taps;
 use super::pairs::NarrowPairs;
-use super::row::{Columns, MAX_COLUMNS, PIXELS, Row, Run};
+use super::row::{Columns, MAX_COLUMNS, PIXELS, Row, Run, run_taps};
 use super::source::{PackedRows, RowSize, Source};
 use super::wide::Wide;
 use super::{Blocks, MAX_ROWS, MAX_RUNS};

@@ -1,6 +1,7 @@
 //! The packed weight of the forward pass and of the gradient of the input.
 
 use super::correlate::Direct;
+use super::row::run_taps;
 use crate::kernel::Real;
 use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::kernel::cpu::prefetch::Ahead;
@@ -84,10 +85,4 @@ impl Direct {
             }
         }
     }
-}
-
-/// Returns the number of neighbouring columns of a run of narrow groups: all columns of a 3x3 kernel, and of its phases
-/// in the gradient of the input with stride 2.
-pub fn run_taps(taps: usize, stride: usize) -> usize {
-    if taps == 3 || taps == 2 && stride == 1 { taps } else { 1 }
 }

@@ -128,6 +128,12 @@ impl<'a, T> TileColumns<'a, T> {
     }
 }
 
+/// Returns the number of neighbouring columns of a run of narrow groups: all columns of a 3x3 kernel, and of its phases
+/// in the gradient of the input with stride 2.
+pub fn run_taps(taps: usize, stride: usize) -> usize {
+    if taps == 3 || taps == 2 && stride == 1 { taps } else { 1 }
+}
+
 /// Returns vector number `vector` of the lanes `l ^ member`.
 #[inline(always)]
 pub fn of_member<T: Real, S: Simd>(
