@@ -15,6 +15,8 @@
 // The number of invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+// Invocations of the same channels are this number of lanes apart.
+const COLUMN_DISTANCE: u32 = CHANNEL_LANES;
 // Invocations that share d_out have the same split, so each split has a multiple of COLUMN_SHARING_LANES blocks.
 const ROW_BLOCKS: u32 = (N_ROWS + 8u * COLUMN_SHARING_LANES - 1u) / (8u * COLUMN_SHARING_LANES) * COLUMN_SHARING_LANES;
 // The number of vectors of four output channels of a group. The last ones may have no channel.

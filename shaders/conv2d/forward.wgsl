@@ -28,6 +28,8 @@
 // The number of invocations of a workgroup along the channels, a power of two up to 64.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+// Invocations of the same channels are this number of lanes apart.
+const COLUMN_DISTANCE: u32 = CHANNEL_LANES;
 // The number of vectors of four result channels of a group. The last ones may have no channel: then all invocations
 // that share reads of the source are of one group.
 const GROUP_VECTORS: u32 = 1u;

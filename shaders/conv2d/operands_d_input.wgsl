@@ -5,7 +5,8 @@
 // For a pixel (h, w) of d_x, the pixel (oy, ox) over (ky, kx) has oy * stride + ky - padding = h and
 // ox * stride + kx - padding = w. So every stride-th ky and kx has a term; the first one is the remainder of
 // h + padding, or of w + padding. co runs over the output channels of ci's group. The weight is transposed by
-// conv2d/transpose_weight to [KERNEL_H, KERNEL_W, CO / GROUPS, CI], so that its rows run along the channels of d_x.
+// transpose_weight_vec4, or by transpose_weight_scalar, to [KERNEL_H, KERNEL_W, CO / GROUPS, CI], so that its rows run
+// along the channels of d_x.
 
 // #import conv2d/geometry
 // #import d_output4

@@ -8,18 +8,25 @@
 const SHARING_LANES: u32 = 1u;
 
 // The number of invocations of the same channels, in a column of the workgroup, that share their reads: of the weight,
-// or of d_out in d_weight.wgsl. A power of two; they are CHANNEL_LANES lanes apart in one subgroup.
+// or of d_out in d_weight.wgsl. A power of two. They are COLUMN_DISTANCE lanes apart in one subgroup; the importing file
+// defines COLUMN_DISTANCE.
 const COLUMN_SHARING_LANES: u32 = 1u;
 
 // Returns the `value` of invocation i in the group of SHARING_LANES invocations to which `lane` belongs.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
+    if SHARING_LANES == 1u {
+        return value;
+    }
     return subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
 // Returns the `value` of invocation i in the column of COLUMN_SHARING_LANES invocations to which `lane` belongs.
 fn of_column_lane(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
-    let first = lane / (CHANNEL_LANES * COLUMN_SHARING_LANES) * (CHANNEL_LANES * COLUMN_SHARING_LANES);
-    return subgroupShuffle(value, first + i * CHANNEL_LANES + lane % CHANNEL_LANES);
+    if COLUMN_SHARING_LANES == 1u {
+        return value;
+    }
+    let first = lane / (COLUMN_DISTANCE * COLUMN_SHARING_LANES) * (COLUMN_DISTANCE * COLUMN_SHARING_LANES);
+    return subgroupShuffle(value, first + i * COLUMN_DISTANCE + lane % COLUMN_DISTANCE);
 }
 
 // WGSL leaves open which invocations of a workgroup form a subgroup, so the kernel numbers invocations by subgroup and

@@ -109,7 +109,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         Registers,
         (
             "conv2d",
-            "conv2d/transpose_weight",
+            "conv2d/transpose_weight_scalar",
             "(position * ci_per_group + ci) * n_co + group * co_per_group + co",
             "(position * n_co + group * co_per_group + co) * ci_per_group + ci",
         ),
@@ -118,7 +118,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         Registers,
         (
             "conv2d",
-            "conv2d/transpose_weight",
+            "conv2d/transpose_weight_scalar",
             "(n_groups * ci_per_group) % co_per_group",
             "(n_groups * ci_per_group) % ci_per_group",
         ),
@@ -378,7 +378,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Square64, ("conv2d", "conv2d/finish_mean_m2_4x4", "put(row, column", "put(row, row")),
-    (Subgroup, ("conv2d", "shared/lanes_subgroup", "first + i * CHANNEL_LANES", "first")),
+    (Subgroup, ("conv2d", "shared/lanes_subgroup", "first + i * COLUMN_DISTANCE", "first")),
     (
         Subgroup,
         ("conv2d", "conv2d/forward", "own_ix * COLUMN_SHARING_LANES + column_lane", "own_ix"),
@@ -390,8 +390,11 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Square64, ("conv2d", "conv2d/forward_tile", "first + at *", "first * 0u + at *")),
     (Registers, ("conv2d", "conv2d/d_weight", "group * CI_PER_GROUP;", "0u;")),
     (Square64, ("conv2d", "conv2d/d_weight_tile", "* CI_PER_GROUP;", "* 0u;")),
-    (Registers, ("conv2d", "conv2d/transpose_weight", "+ group * co_per_group", "")),
-    (Registers, ("conv2d", "conv2d/transpose_weight", "co == co_per_group", "co > co_per_group")),
+    (Registers, ("conv2d", "conv2d/transpose_weight_scalar", "+ group * co_per_group", "")),
+    (
+        Registers,
+        ("conv2d", "conv2d/transpose_weight_scalar", "co == co_per_group", "co > co_per_group"),
+    ),
     (
         Registers,
         ("conv2d", "conv2d/kernel_rows", "KERNEL_H + POSITION_STEP_H - 1u - first.x", "KERNEL_H"),

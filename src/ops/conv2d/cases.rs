@@ -232,7 +232,18 @@ fn family_cases() -> Vec<Case> {
         case([1, 40, 14, 8], 8, grouped(8, 3, 1), true, None),
         case([2, 11, 9, 36], 36, grouped(36, 5, 2), false, None),
         case([2, 8, 8, 5], 5, grouped(5, 3, 1), false, None),
+        // Nine phases.
+        case([2, 10, 8, 8], 8, grouped(2, 5, 3), false, None),
         norm_case([3, 9, 8, 8], 8, grouped(2, 3, 1), false, false),
+        // Groups of 8 and 16 channels with enough pixels for the kernels of narrow groups.
+        case([2, 9, 17, 24], 24, grouped(3, 3, 1), true, None),
+        case([2, 37, 18, 16], 16, grouped(2, 3, 2), false, None),
+        // Four splits of 12, 12, 12 and 9 blocks, two of them in one subgroup, and two rows of blocks in a plane.
+        case([3, 19, 30, 16], 16, grouped(2, 3, 1), false, None),
+        // Groups of 7 and 6 channels, which are padded to 8.
+        case([4, 9, 9, 14], 12, grouped(2, 3, 1), true, None),
+        case([2, 25, 22, 48], 48, grouped(3, 3, 2), false, None),
+        norm_case([2, 13, 11, 16], 16, grouped(2, 3, 1), false, false),
         // Groups that are padded to 4 channels.
         case([2, 6, 9, 9], 9, grouped(3, 3, 1), true, None),
         case([1, 7, 6, 5], 10, grouped(5, 3, 2), false, None),

@@ -81,10 +81,16 @@ impl Conv2dDInput {
         let sizes = [g.groups, g.ci_per_group(), g.co_per_group()].map(Binding::size);
         let transposed: Vec<_> =
             [Binding::Input(0), Binding::Scratch(0)].into_iter().chain(sizes).collect();
+        let (path, n_copied) = match [g.ci_per_group(), g.co_per_group()] {
+            [ci, co] if ci.is_multiple_of(4) && co.is_multiple_of(4) => {
+                ("conv2d/transpose_weight_vec4", 16)
+            }
+            _ => ("conv2d/transpose_weight_scalar", 4),
+        };
         let mut launch = Launch::default().with_scratch(n_weights).then(
-            Shader::new("conv2d/transpose_weight"),
+            Shader::new(path),
             &transposed,
-            grid(n_weights.div_ceil(4)),
+            grid(n_weights.div_ceil(n_copied)),
         );
         bindings[0] = Binding::Scratch(0);
         let tiling = product.tiling(g, target);
@@ -95,7 +101,7 @@ impl Conv2dDInput {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        if g.is_narrow() {
+        if g.input_has_blocks(tiling.tile, target) {
             let blocks = Blocks::of_input(g, target);
             let (shader, workgroups) = blocks.shader(g, g.ci, tiling.tile, target);
             let shader = with_d_output4(shader, pool, g.co)

@@ -2,7 +2,7 @@
 
 use super::d_output::{bindings, unpool, with_d_output, with_d_output4};
 use super::narrow::Blocks;
-use super::product::{Lanes, square};
+use super::product::{Lanes, square, with_lanes};
 use super::uneven::{self, Tensor};
 use super::{Conv2d, ConvGeometry, by_fours, winograd, winograd_launch};
 use crate::kernel::launch::grid_of_workgroups;
@@ -30,8 +30,8 @@ const MIN_PIXELS_PER_SPLIT: usize = 512;
 /// Largest number of partial sums over all splits: 64 MiB of f32.
 const MAX_PARTIALS: usize = 1 << 24;
 
-/// Returns the number of splits of the pixels (split-K). The number depends on the shape alone, so every adapter adds
-/// in the same order.
+/// Returns the number of splits of the pixels (split-K). The number depends on the shape alone, so all tiles of an adapter
+/// add in the same order. For groups of 8 channels in blocks, the order of the pixels of a split is that of the blocks.
 fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
     let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
     let by_memory = (MAX_PARTIALS / (rows * co)).max(1);
@@ -108,9 +108,10 @@ impl Conv2dDWeight {
             pool = None;
         }
         let square = square(tile);
+        let has_blocks = square.is_none() && g.some_tile_has_blocks(target);
         let path = match square {
             Some(_) => "conv2d/d_weight_tile",
-            None if g.is_narrow() => "conv2d/d_weight_narrow",
+            None if has_blocks => "conv2d/d_weight_narrow",
             None => "conv2d/d_weight",
         };
         let shader = with_d_output4(g.shader(path), pool, g.co)
@@ -118,8 +119,13 @@ impl Conv2dDWeight {
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
             .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {
-            None if g.is_narrow() => {
+            None if has_blocks => {
                 let shader = Blocks::of_sums(g, target).add_to(shader, target);
+                // A group of at most four channels has one invocation, which shares nothing.
+                let sharing = g.group_vectors();
+                let shares = sharing > 1 && g.shares_reads(tile, target);
+                let tile = if shares { tile } else { Tile::Registers };
+                let shader = with_lanes(shader, sharing, 1, tile, target);
                 (shader, grid(n_splits * g.co.div_ceil(4)))
             }
             None => {

@@ -183,14 +183,14 @@ impl Conv2dForward {
             None => launch,
         };
         let launch = Launch::default();
-        if g.is_narrow() {
-            let tile = g.tile(g.n_rows(), g.co_per_group(), target);
+        let tile = g.tile(g.n_rows(), g.co_per_group(), target);
+        if g.has_blocks(tile, target) {
             let (shader, workgroups) = Blocks::of_output(g, target).shader(g, g.co, tile, target);
             let shader = self.with_operands(g, shader).import("bias", self.bias());
             return then_mean_m2(launch.then(shader, &bindings, workgroups));
         }
         let Tiled { tiling, shader, workgroups } = self.tiled(g, target);
-        let Some(mean_m2) = mean_m2.filter(|_| tiling.n_splits == 1) else {
+        let Some(mean_m2) = mean_m2.filter(|_| tiling.mean_m2) else {
             let n_splits = tiling.n_splits;
             let launch = launch.split_k(shader, &bindings, workgroups, n_splits, y, n_made);
             return then_mean_m2(launch);
@@ -219,7 +219,9 @@ impl Conv2dForward {
         if self.pool.is_some() || self.has_bias {
             tiling.n_splits = 1;
         }
-        tiling.mean_m2 = self.mean_m2 && tiling.n_splits == 1;
+        // Where another tile has blocks, every tile computes mean and M2 from the stored output, to make the same bits.
+        let is_apart = tiling.n_splits > 1 || g.some_tile_has_blocks(target);
+        tiling.mean_m2 = self.mean_m2 && !is_apart;
         let (shader, workgroups) = product.shader(g, target, tiling);
         let shader = self.with_operands(g, shader).import("rows", self.rows());
         let shader = match self.pool {

@@ -243,9 +243,10 @@ impl Lanes {
 
     /// Adds the constants to the shader of a register tile.
     pub fn add_to(&self, shader: Shader, tile: Tile, target: &Target) -> Shader {
-        let shader = shader.constant("GROUP_VECTORS", self.group_vectors);
-        let shader = with_lanes(shader, self.channels, self.sharing, tile, target);
-        shader.constant("COLUMN_SHARING_LANES", self.column_sharing)
+        let shader = shader
+            .constant("GROUP_VECTORS", self.group_vectors)
+            .constant("CHANNEL_LANES", self.channels);
+        with_lanes(shader, self.sharing, self.column_sharing, tile, target)
     }
 }
 
@@ -264,24 +265,25 @@ pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
 }
 
-/// Adds to the shader of a register tile the number of invocations along the channels, `lanes`, and the import `lanes`,
-/// which determines whether `sharing` neighbours share their reads, or as many as the smallest subgroup has.
+/// Adds the import `lanes` to the shader of a register tile. With tile `Subgroup`, `sharing` neighbours share their reads,
+/// and so do `column_sharing` invocations of the same channels; both together have at most as many as the smallest
+/// subgroup has.
 ///
 /// # Panics
 /// If `tile` uses subgroups and kernels on the target cannot use them.
 pub(super) fn with_lanes(
     shader: Shader,
-    lanes: usize,
     sharing: usize,
+    column_sharing: usize,
     tile: Tile,
     target: &Target,
 ) -> Shader {
     assert!(target.has(tile), "{tile:?} does not run on {target:?}");
-    let shader = shader.constant("CHANNEL_LANES", lanes);
     match tile {
         Tile::Subgroup => shader
             .import("lanes", "shared/lanes_subgroup")
-            .constant("SHARING_LANES", sharing.min(target.min_subgroup_size)),
+            .constant("SHARING_LANES", sharing)
+            .constant("COLUMN_SHARING_LANES", column_sharing),
         _ => shader.import("lanes", "shared/lanes_alone"),
     }
 }
