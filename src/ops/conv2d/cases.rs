@@ -61,7 +61,7 @@ pub(super) fn cases() -> Vec<Case> {
     let uneven = Window { size: [3, 2], stride: [2, 1], padding: [0, 1] };
     let row = Window { size: [1, 7], stride: [1, 1], padding: [0, 3] };
     let column = Window { size: [7, 1], stride: [1, 1], padding: [3, 0] };
-    vec![
+    let others = vec![
         case([2, 6, 7, 3], 8, same, false, None),
         case([3, 5, 6, 8], 20, same, true, None),
         case([2, 4, 4, 20], 12, same, false, None),
@@ -120,11 +120,9 @@ pub(super) fn cases() -> Vec<Case> {
         case([5, 18, 18, 64], 128, same, false, Some(2)),
         // Two images begin at a multiple of 256 bytes, so an adapter with small bindings has chunks of two.
         case([5, 9, 9, 96], 128, same, false, None),
-    ]
-    .into_iter()
-    .chain(family_cases())
-    .chain(dense_cases().into_iter().chain(narrow_cases()).map(Case::for_cpu))
-    .collect()
+    ];
+    let for_cpu = dense_cases().into_iter().chain(narrow_cases()).map(Case::for_cpu);
+    block_cases().into_iter().chain(others).chain(family_cases()).chain(for_cpu).collect()
 }
 
 /// Returns cases in one group that the CPU device computes directly, and their neighbours, which it computes by matrix
@@ -172,6 +170,22 @@ fn dense_cases() -> Vec<Case> {
         case([2, 5, 7, 193], 70, strided, false, None),
         case([2, 5, 7, 240], 530, Conv2d::square(1, 2, 0), false, None),
         case([2, 3, 4, 200], 72, Conv2d::square(1, 1, 0), false, None),
+    ]
+}
+
+/// Returns cases of groups of 8 and 16 channels with enough pixels for the kernels of narrow groups. Software adapters
+/// compile them for seconds.
+fn block_cases() -> Vec<Case> {
+    let grouped = |groups, stride| Conv2d { groups, ..Conv2d::square(3, stride, 1) };
+    vec![
+        case([2, 9, 17, 24], 24, grouped(3, 1), true, None),
+        case([2, 37, 18, 16], 16, grouped(2, 2), false, None),
+        // Four splits of 12, 12, 12 and 9 blocks, two of them in one subgroup, and two rows of blocks in a plane.
+        case([3, 19, 30, 16], 16, grouped(2, 1), false, None),
+        // Groups of 7 and 6 channels, which are padded to 8.
+        case([4, 9, 9, 14], 12, grouped(2, 1), true, None),
+        case([2, 25, 22, 48], 48, grouped(3, 2), false, None),
+        norm_case([2, 13, 11, 16], 16, grouped(2, 1), false, false),
     ]
 }
 
@@ -235,15 +249,6 @@ fn family_cases() -> Vec<Case> {
         // Nine phases.
         case([2, 10, 8, 8], 8, grouped(2, 5, 3), false, None),
         norm_case([3, 9, 8, 8], 8, grouped(2, 3, 1), false, false),
-        // Groups of 8 and 16 channels with enough pixels for the kernels of narrow groups.
-        case([2, 9, 17, 24], 24, grouped(3, 3, 1), true, None),
-        case([2, 37, 18, 16], 16, grouped(2, 3, 2), false, None),
-        // Four splits of 12, 12, 12 and 9 blocks, two of them in one subgroup, and two rows of blocks in a plane.
-        case([3, 19, 30, 16], 16, grouped(2, 3, 1), false, None),
-        // Groups of 7 and 6 channels, which are padded to 8.
-        case([4, 9, 9, 14], 12, grouped(2, 3, 1), true, None),
-        case([2, 25, 22, 48], 48, grouped(3, 3, 2), false, None),
-        norm_case([2, 13, 11, 16], 16, grouped(2, 3, 1), false, false),
         // Groups that are padded to 4 channels.
         case([2, 6, 9, 9], 9, grouped(3, 3, 1), true, None),
         case([1, 7, 6, 5], 10, grouped(5, 3, 2), false, None),
