@@ -124,7 +124,8 @@ fi
 step "a step of the real size"
 cargo test --release --test full_size -- --ignored --nocapture
 
-# Any MPI serves here. A build of wgrad with the feature `mpi` is one more compilation of wgrad, not of its crates.
+# Any MPI serves here. A build of wgrad with the feature `mpi` is one more compilation of wgrad, not of its crates, and
+# the program in target/release stays that of the build above.
 if [[ -n ${CI:-} ]]; then
     scripts/install-mpi.sh openmpi || true # The next check reports a missing MPI.
 fi
@@ -136,12 +137,12 @@ elif command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
 else
     echo "(skipped: no MPI; scripts/install-mpi.sh installs one)"
 fi
-cargo build --release # Puts the optimized program back into target/release.
 
-# These tests come last, because Cargo compiles the library anew for them and once more for the tests after them.
+# Cargo compiles the library again for these tests. Little optimization suffices, because they compute little.
 if cargo nextest --version >/dev/null 2>&1; then
     step "examples in the documentation"
-    cargo test --release --doc
+    cargo test --release --doc --config 'profile.release.package.wgrad.opt-level=1' \
+        --config 'profile.release.package.wgrad.codegen-units=16'
 fi
 
 step "all checks passed"

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 use std::{env, fs};
 
 /// Returns the example's binary if it is newer than its sources. `cargo test` builds it with all tests, but not when
@@ -11,10 +12,23 @@ fn built(example: &str) -> Option<PathBuf> {
     let test = env::current_exe().ok()?;
     let profile = test.parent()?.parent()?;
     let program = profile.join(format!("examples/{example}{}", env::consts::EXE_SUFFIX));
-    let age = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let source = root.join(format!("examples/{example}.rs"));
-    let made_of = [age(&profile.join("libwgrad.rlib"))?, age(&source)?];
-    made_of.iter().all(|part| age(&program).is_some_and(|age| age >= *part)).then_some(program)
+    let built = changed(&program)?;
+    let source = format!("examples/{example}.rs");
+    let sources = ["Cargo.toml", "Cargo.lock", "src", "shaders", &source];
+    sources.iter().all(|path| newest(&root.join(path)) <= Some(built)).then_some(program)
+}
+
+/// Returns the time of a file's last change.
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// Returns the time of the last change of a file, or of any file below a folder.
+fn newest(path: &Path) -> Option<SystemTime> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().filter_map(|entry| newest(&entry.path())).max(),
+        Err(_) => changed(path),
+    }
 }
 
 /// Runs an example and returns its output. If the example's binary is missing or old, cargo builds it first.
@@ -24,6 +38,14 @@ fn run(example: &str) -> String {
         None => {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["run", "--quiet", "--release", "--example", example]);
+            // The build script of `ring` runs again if these variables change, and cargo then compiles wgrad again, here
+            // and once more after the tests. Cargo sets them for tests; a terminal does not have them.
+            for (name, _) in env::vars_os() {
+                let text = name.to_string_lossy();
+                if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                    cargo.env_remove(&name);
+                }
+            }
             cargo
         }
     };
