@@ -364,4 +364,12 @@ fn a_folder_is_reported_before_training() {
     assert_eq!(page.matches("<img ").count(), 13);
     let none = with_cache(path, &["data", "cifar10"]);
     assert_fails(&none, 2, &["cifar10: there is no such folder; name a folder of pictures\n"]);
+    fs::create_dir(path.join("batches")).expect("a folder");
+    fs::write(path.join("batches/data_batch_1"), [0]).expect("written");
+    let flags = format!("--data cifar10 --data-dir {}\n", path.join("batches").display());
+    let published = with_cache(path, &["train", "--data=./batches"]);
+    let hint = format!("hint: these are files of CIFAR-10: read them with {flags}");
+    assert_fails(&published, 1, &["no training pictures are found", &hint]);
+    let published = with_cache(path, &["data", "./batches"]);
+    assert_fails(&published, 1, &[&format!("`wgrad train {}` reads them", flags.trim_end())]);
 }

@@ -1,6 +1,7 @@
 //! Hints for datasets: files that are damaged or missing, and downloads that fail.
 
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
 use wgrad::base::shown::{Shown, escaped, quoted};
 use wgrad::base::units::readable_bytes;
@@ -40,7 +41,29 @@ pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
         let folder = quoted(&escaped(error.dataset.name()));
         return format!("{leave_out}`wgrad data {folder}` reports on the folder without training");
     }
+    if let DataError::Pictures(PicturesError::NoPictures { dir, .. }) = &error.cause
+        && let Some(hint) = hint_of_published(dir, has)
+    {
+        return hint;
+    }
     hint_of_files(&error.cause, error.dataset)
+}
+
+/// Returns the hint for a folder that should have pictures, and has the files of a published dataset instead; None for
+/// another folder.
+fn hint_of_published(dir: &Path, has: &dyn Fn(&str) -> bool) -> Option<String> {
+    let entries = fs::read_dir(dir).ok()?.flatten().filter(|entry| entry.path().is_file());
+    let names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let has_files = |files: &Files| names.iter().any(|name| (files.is_file)(name));
+    let mut found = DATASETS.iter().filter(|dataset| dataset.files().is_some_and(has_files));
+    let first = found.next()?;
+    let titles =
+        found.fold(first.title().to_string(), |all, next| format!("{all} or {}", next.title()));
+    let flags = format!("--data {} --data-dir {}", first.name(), dir.in_command());
+    Some(match has("--data") && has("--data-dir") {
+        true => format!("these are files of {titles}: read them with {flags}"),
+        false => format!("these are files of {titles}: `wgrad train {flags}` reads them"),
+    })
 }
 
 /// Returns the hint for an error in the files of a dataset. For a dataset without published files it is empty, unless the

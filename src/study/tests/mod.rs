@@ -155,8 +155,9 @@ studies! {
     batch_norm = "batch-norm";
 }
 
-/// Runs a study at its default size on the images of `$WGRAD_DATA`, and checks the verdicts that `results.rs` lists. If `$WGRAD_STUDIES` is set, the page stays in this
-/// folder, and measurements that are already there, from `wgrad study all --out`, are not repeated.
+/// Runs a study at its default size on the images of `$WGRAD_DATA`, and checks the verdicts that `results.rs` lists. If
+/// `$WGRAD_STUDIES` is set, the page stays in this folder, and measurements that are already there, from `wgrad study all
+/// --out`, are not repeated.
 fn check_result(name: &str) {
     let study = named(name);
     let device = Device::cpu(OpenOptions::default());
