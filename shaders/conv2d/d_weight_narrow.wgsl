@@ -86,9 +86,10 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
                     window[i] = window[i + 1u];
                 }
                 for (var i = 0u; i < WINDOW_W; i++) {
-                    let start = select(OUTSIDE, input_start(n, corner.x, corner.y, row, i), has_block);
+                    var source = x_source(n, corner.x, corner.y, row, i);
+                    source.x = select(OUTSIDE, source.x, has_block);
                     for (var v = 0u; v < N_OWN_VECTORS; v++) {
-                        let own = load_x(start, x_channel + 4u * v);
+                        let own = load_x(source, x_channel + 4u * v);
                         for (var u = 0u; u < SHARING_LANES; u++) {
                             window[KERNEL_H - 1u][i][v * SHARING_LANES + u] = of_neighbour(own, lane, u);
                         }

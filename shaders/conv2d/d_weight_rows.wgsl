@@ -25,9 +25,10 @@ fn load_rows(row: u32, first_channel: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;
     let n = pixel / (OH * OW);
     let oy = pixel / OW % OH;
-    let start = input_start(n, oy, pixel % OW, position / KERNEL_W, position % KERNEL_W);
+    var source = x_source(n, oy, pixel % OW, position / KERNEL_W, position % KERNEL_W);
+    source.x = select(OUTSIDE, source.x, pixel < end && row < N_ROWS);
     let channel = first_channel + row % CI_BY_FOURS;
-    return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), channel);
+    return load_x(source, channel);
 }
 
 // Returns the source from which `d_output4` reads an output pixel. From the pixel `end` on, its index is OUTSIDE; for

@@ -37,13 +37,13 @@ fn kernel_position(tap: vec2<u32>, phase: vec2<u32>) -> vec2<u32> {
     return tap;
 }
 
-// Returns the source of the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y: the index of
-// its first channel, or OUTSIDE, and an unused 0.
+// Returns the source of the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y. The import
+// load_x defines it; its first number is OUTSIDE in the padding.
 fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
-    return vec2<u32>(input_start(pixel.x, pixel.y, pixel.z, ky, kx), 0u);
+    return x_source(pixel.x, pixel.y, pixel.z, ky, kx);
 }
 
-// Returns channels ci to ci + 3 of the pixel of x whose source is given, or zeros if its index is OUTSIDE.
+// Returns channels ci to ci + 3 of the pixel of x whose source is given, or zeros if it is OUTSIDE.
 fn load_source(source: vec2<u32>, ci: u32) -> vec4<f32> {
-    return load_x(source.x, ci);
+    return load_x(source, ci);
 }

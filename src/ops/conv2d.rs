@@ -10,8 +10,8 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs` and `winograd.rs`
-//! choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
+//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs`, `kernel_rows.rs`
+//! and `winograd.rs` choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
 //! Derivation: `docs/ops/conv2d.md`.
 
 mod cases;
@@ -21,6 +21,7 @@ mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
+mod kernel_rows;
 mod mean_m2;
 mod narrow;
 mod product;
@@ -84,6 +85,9 @@ pub(crate) struct ConvGeometry {
     pub plane: [usize; 2],
     /// Number of input channels.
     pub ci: usize,
+    /// Number of neighbouring pixels of x whose channels count as those of one: more than 1 only in
+    /// [`by_kernel_rows`](Self::by_kernel_rows).
+    pub row_pixels: usize,
     /// `[OH, OW]` before the fused max pool.
     pub out: [usize; 2],
     /// Number of output channels.
@@ -119,7 +123,7 @@ impl ConvGeometry {
         let pool = pool.unwrap_or([1, 1]);
         let pooled = [out[0] / pool[0], out[1] / pool[1]];
         assert!(pooled[0] * pooled[1] > 0, "conv2d: a pool of {pool:?} does not fit {out:?}");
-        Self { n, plane: [h, w], ci, out, co, groups, window, pool, pooled }
+        Self { n, plane: [h, w], ci, row_pixels: 1, out, co, groups, window, pool, pooled }
     }
 
     /// Returns the number of pixels of the output before the pool, over all images.

@@ -11,6 +11,11 @@ use super::Mutant;
 pub const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("conv2d", "conv2d/geometry", "row >= PADDING_H &&", "")),
     (Default, ("conv2d", "conv2d/load_x_scalar", "if ci + 1u < CI", "if ci + 1u <= CI")),
+    (Default, ("conv2d", "conv2d/load_x_kernel_row", "(terms < vec4<u32>(CI)) & ", "")),
+    (Default, ("conv2d", "conv2d/load_x_kernel_row", "(at < vec4<u32>(ROW_OF_X)) & ", "")),
+    (Default, ("conv2d", "conv2d/load_x_kernel_row", "row >= PADDING_H &&", "")),
+    (Default, ("conv2d", "conv2d/load_x_kernel_row", "STRIDE_W - PADDING_W", "STRIDE_W")),
+    (Default, ("conv2d", "conv2d/x_source_pixel", "ky, kx), 0u", "kx, ky), 0u")),
     (Default, ("conv2d", "conv2d/weight_vec4", "LAST_WEIGHT4)]", "LAST_WEIGHT4 - 1u)]")),
     (Default, ("conv2d", "conv2d/weight_scalar", "min(ix + 3u", "min(ix + 2u")),
     (Default, ("conv2d", "conv2d/store_vec4", "= values;", "= values.xyzz;")),

@@ -92,6 +92,7 @@ impl Op for Conv2dDWeight {
 impl Conv2dDWeight {
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
+        let g = &g.by_kernel_rows();
         let mut bindings = bindings(self.pool);
         let n_weights = g.window.area() * g.ci_per_group() * g.co;
         // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group. Their number is
@@ -114,8 +115,8 @@ impl Conv2dDWeight {
             None if has_blocks => "conv2d/d_weight_narrow",
             None => "conv2d/d_weight",
         };
-        let shader = with_d_output4(g.shader(path), pool, g.co)
-            .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
+        let shader = g
+            .with_load_x(with_d_output4(g.shader(path), pool, g.co))
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
             .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {

@@ -3,9 +3,7 @@
 use super::narrow::Blocks;
 use super::product::{Product, Tiling};
 use super::uneven::{self, Tensor};
-use super::{
-    Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours, winograd, winograd_launch,
-};
+use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, winograd, winograd_launch};
 use crate::kernel::{Binding, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
@@ -173,6 +171,7 @@ impl Conv2dForward {
 
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
+        let g = &g.by_kernel_rows();
         let mut bindings = self.bindings();
         let (y, n_made) = (Binding::Output(0), g.n_rows() / g.rows_per_pixel() * g.co);
         let mean_m2 = self.mean_m2.then(|| Binding::Output(1 + usize::from(self.pool.is_some())));
@@ -232,8 +231,7 @@ impl Conv2dForward {
     }
 
     fn with_operands(&self, g: &ConvGeometry, shader: Shader) -> Shader {
-        let load_x = by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar");
-        shader.import("operands", "conv2d/operands_forward").import("load_x", load_x)
+        g.with_load_x(shader.import("operands", "conv2d/operands_forward"))
     }
 
     /// Returns the shader file that maps rows of the product to pixels.

@@ -174,7 +174,9 @@ fn check_result(name: &str) {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder =
         std::env::var_os("WGRAD_STUDIES").map_or(temporary.path().into(), std::path::PathBuf::from);
-    let mut lab = lab::open(study, &setup, &folder.join(name));
+    let folder = folder.join(name);
+    std::fs::create_dir_all(&folder).expect("a folder for the page");
+    let mut lab = lab::open(study, &setup, &folder);
     lab::go_on(&mut lab).expect("numbers of the same settings");
     (study.measure)(&mut lab).expect("measured");
     let mut page = Page::default();
