@@ -56,10 +56,15 @@ pub fn nearest<'a>(name: &str, names: &[&'a str], n: usize) -> Vec<&'a str> {
 
 /// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.
 pub fn unknown(name: &str, names: &[&str]) -> String {
+    unknown_of_many(name, names, &format!("the names are {}", names.join(", ")))
+}
+
+/// Returns the same for a list that is too long for an error: `list` takes its place, and states how to see the names.
+pub fn unknown_of_many(name: &str, names: &[&str], list: &str) -> String {
     let nearest = nearest(name, names, 1).into_iter().next();
     let nearest = nearest.filter(|nearest| strsim::jaro(name, nearest) > SIMILAR);
     let nearest = nearest.map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
-    format!("{name:?} is unknown; {nearest}the names are {}", names.join(", "))
+    format!("{name:?} is unknown; {nearest}{list}")
 }
 
 #[cfg(test)]

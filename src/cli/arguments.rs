@@ -32,7 +32,7 @@ pub fn possible_values<'a>(
 /// Returns the network with this name. It is the parser of a flag whose value is a network's name.
 ///
 /// # Errors
-/// If no network has this name. The error has the nearest name and the list of all names.
+/// If no network has this name. The error has the nearest name and the command that lists all names.
 pub fn network(name: &str) -> Result<NetworkRef, String> {
     by_name(name)
 }
@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_network_is_refused_with_the_nearest_name_and_the_list() {
+    fn an_unknown_network_is_refused_with_the_nearest_name() {
         let argument = clap::Arg::new("network").long("network").value_parser(network);
         let command = clap::Command::new("test").arg(argument);
         let error = command.try_get_matches_from(["test", "--network=resnet57"]);
         let error = error.expect_err("no such name").to_string();
-        assert!(error.contains("the names are resnet9, resnet18,"), "{error}");
+        assert!(error.contains("`wgrad networks` lists the names"), "{error}");
         assert!(error.contains("did you mean resnet5"), "{error}");
     }
 

@@ -24,7 +24,7 @@ pub mod wide_resnet;
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::base::choice::unknown;
+use crate::base::choice::unknown_of_many;
 use crate::tape::StateEntry;
 
 pub use network::{
@@ -62,12 +62,13 @@ pub static NETWORKS: LazyLock<Vec<NetworkRef>> = LazyLock::new(|| {
 /// Returns the network with this name.
 ///
 /// # Errors
-/// If no network has this name. The error text has the most similar name and all names.
+/// If no network has this name. The error text has the most similar name, and the command that lists all names.
 pub fn by_name(name: &str) -> Result<NetworkRef, String> {
     find(name).ok_or_else(|| {
         let listed = FAMILIES.iter().flat_map(|family| family.names).copied();
         let patterns = FAMILIES.iter().filter_map(|family| family.pattern);
-        unknown(name, &listed.chain(patterns).collect::<Vec<_>>())
+        let names: Vec<_> = listed.chain(patterns).collect();
+        unknown_of_many(name, &names, "`wgrad networks` lists the names")
     })
 }
 

@@ -181,12 +181,12 @@ fn a_network_is_recognised_by_the_names_and_shapes_of_its_tensors() {
 }
 
 #[test]
-fn an_unknown_name_has_the_nearest_name_and_the_list() {
+fn an_unknown_name_has_the_nearest_name() {
     assert_eq!(network("resnet20").name(), "resnet20");
     assert_eq!(network("wrn-22-2").default_image(), [32, 32, 3]);
     let error = by_name("resnet57").expect_err("no such network");
     assert!(error.contains("did you mean resnet5"), "{error}");
-    assert!(error.contains("resnet9, resnet18, resnet34") && error.contains("wrn-D-K"), "{error}");
+    assert!(error.contains("`wgrad networks` lists the names"), "{error}");
     for name in
         ["resnet21", "resnet020", "resnet20-a", "plain20-b", "preact163", "wrn-27-10", "wrn-28-0"]
     {
