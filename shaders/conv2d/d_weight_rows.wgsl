@@ -3,9 +3,10 @@
 //   d_weight[ky, kx, ci, co] = sum over pixels of x[pixel under (ky, kx), ci] * d_out[pixel, co]
 //
 // A row of the product is one (ky, kx, ci), where ci counts the channels of a group. The channels ci are padded to a
-// multiple of 4, so every block of four rows belongs to one (ky, kx). There are far more pixels than rows, so split-K
-// divides the pixels. The number of splits depends on the shape alone, and shared/sum_partials adds the partial sums in
-// a fixed order.
+// multiple of 4, so every block of four rows belongs to one (ky, kx). With the import load_x_row, a position is a row of
+// the kernel, and ci counts the values of x under it. There are far more pixels than rows, so split-K divides the
+// pixels. The number of splits depends on the shape alone, and shared/sum_partials adds the partial sums in a fixed
+// order.
 
 // #import conv2d/geometry
 // #import load_x
@@ -19,7 +20,7 @@ const CI_BY_FOURS: u32 = (CI_PER_GROUP + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 const OUT_CHANNELS: u32 = CO;
 
-// Returns the left operand for four rows at an output pixel: four channels of the pixel of x under (ky, kx), counted
+// Returns the left operand for four rows at an output pixel: four channels of the position of x under (ky, kx), counted
 // from `first_channel` on. Returns zeros in the padding, past the last row, and from the pixel `end` on.
 fn load_rows(row: u32, first_channel: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;

@@ -1,7 +1,8 @@
 // The shapes of a convolution. The launch replaces every value.
 //
 // x [N, H, W, CI], weight [KERNEL_H, KERNEL_W, CI / GROUPS, CO], y [N, OH, OW, CO]. With a fused pool only the output
-// of the pool is stored, [N, POOLED_H, POOLED_W, CO], and the index of each maximum.
+// of the pool is stored, [N, POOLED_H, POOLED_W, CO], and the index of each maximum. With the import load_x_row, CI is
+// the number of values of x under a row of the kernel, and KERNEL_W is 1; input_start is then without meaning.
 
 // #import shared/window
 

@@ -10,8 +10,8 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs`, `kernel_rows.rs`
-//! and `winograd.rs` choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
+//! [`channel_sum`](super::channel_sum). `product.rs`, `narrow.rs`, `uneven.rs`, `row_positions.rs` and `winograd.rs`
+//! choose the kernels on a GPU. The CPU references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
 //! Derivation: `docs/ops/conv2d.md`.
 
 mod cases;
@@ -21,11 +21,11 @@ mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
-mod kernel_rows;
 mod mean_m2;
 mod narrow;
 mod product;
 mod reference;
+mod row_positions;
 mod uneven;
 pub mod winograd;
 mod winograd_launch;
@@ -83,10 +83,11 @@ pub(crate) struct ConvGeometry {
     pub n: usize,
     /// `[H, W]` of x.
     pub plane: [usize; 2],
-    /// Number of input channels.
+    /// Number of input channels; in [`with_row_positions`](Self::with_row_positions) the number of values of x under a
+    /// row of the kernel.
     pub ci: usize,
     /// Number of neighbouring pixels of x whose channels count as those of one: more than 1 only in
-    /// [`by_kernel_rows`](Self::by_kernel_rows).
+    /// [`with_row_positions`](Self::with_row_positions).
     pub row_pixels: usize,
     /// `[OH, OW]` before the fused max pool.
     pub out: [usize; 2],

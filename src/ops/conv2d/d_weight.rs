@@ -92,12 +92,12 @@ impl Op for Conv2dDWeight {
 impl Conv2dDWeight {
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
-        let g = &g.by_kernel_rows();
         let mut bindings = bindings(self.pool);
         let n_weights = g.window.area() * g.ci_per_group() * g.co;
-        // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group. Their number is
-        // rounded up to a multiple of 4.
-        let rows = g.window.area() * g.ci_per_group().next_multiple_of(4);
+        // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group, or with row
+        // positions the numbers of x under a row of the kernel. Their number is rounded up to a multiple of 4.
+        let by_rows = g.with_row_positions();
+        let rows = by_rows.window.area() * by_rows.ci_per_group().next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);
         let tile = g.tile(rows, g.co_per_group(), target);
         let mut launch = Launch::default();
@@ -115,8 +115,8 @@ impl Conv2dDWeight {
             None if has_blocks => "conv2d/d_weight_narrow",
             None => "conv2d/d_weight",
         };
-        let shader = g
-            .with_load_x(with_d_output4(g.shader(path), pool, g.co))
+        let shader = by_rows
+            .with_load_x(with_d_output4(by_rows.shader(path), pool, g.co))
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
             .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {

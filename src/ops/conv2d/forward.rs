@@ -171,7 +171,6 @@ impl Conv2dForward {
 
     /// Returns the launch of the fast kernels. The number of channels of each group fits them.
     fn fast(&self, g: &ConvGeometry, target: &Target) -> Launch {
-        let g = &g.by_kernel_rows();
         let mut bindings = self.bindings();
         let (y, n_made) = (Binding::Output(0), g.n_rows() / g.rows_per_pixel() * g.co);
         let mean_m2 = self.mean_m2.then(|| Binding::Output(1 + usize::from(self.pool.is_some())));
@@ -221,8 +220,9 @@ impl Conv2dForward {
         // Where another tile has blocks, every tile computes mean and M2 from the stored output, to make the same bits.
         let is_apart = tiling.n_splits > 1 || g.some_tile_has_blocks(target);
         tiling.mean_m2 = self.mean_m2 && !is_apart;
-        let (shader, workgroups) = product.shader(g, target, tiling);
-        let shader = self.with_operands(g, shader).import("rows", self.rows());
+        let by_rows = g.with_row_positions();
+        let (shader, workgroups) = product.shader(&by_rows, target, tiling);
+        let shader = self.with_operands(&by_rows, shader).import("rows", self.rows());
         let shader = match self.pool {
             None => shader.import("epilogue", "conv2d/epilogue_store").import("bias", self.bias()),
             Some(_) => shader.import("epilogue", "conv2d/epilogue_pool"),
