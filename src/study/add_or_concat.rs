@@ -12,7 +12,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "add-or-concat",
     claim: "Inception concatenates where a residual network adds",
-    minutes: 4,
+    minutes: 1,
     subject: Subject::Own,
     text: include_str!("../../docs/lessons/add_or_concat.md"),
     measure,

@@ -14,7 +14,7 @@ use super::{Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "augmentation",
     claim: "crop, flip and cutout each help; a little colour jitter helps, and more hurts",
-    minutes: 8,
+    minutes: 2,
     subject: Subject::Network,
     text: include_str!("../../docs/lessons/augmentation.md"),
     measure,

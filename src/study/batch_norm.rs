@@ -16,7 +16,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "batch-norm",
     claim: "batch norm smooths the loss surface and tolerates higher learning rates",
-    minutes: 3,
+    minutes: 1,
     subject: Subject::Own,
     text: include_str!("../../docs/lessons/batch_norm.md"),
     measure,

@@ -11,7 +11,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "degradation",
     claim: "deeper plain networks train worse, which is not overfitting, and residual ones do not",
-    minutes: 6,
+    minutes: 4,
     subject: Subject::Own,
     text: include_str!("../../docs/lessons/degradation.md"),
     measure,

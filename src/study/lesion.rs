@@ -13,7 +13,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "lesion",
     claim: "a residual network is an ensemble of shallow ones, so it survives the loss of a block",
-    minutes: 3,
+    minutes: 1,
     subject: Subject::Weights,
     text: include_str!("../../docs/lessons/lesion.md"),
     measure,

@@ -17,7 +17,7 @@ pub static STUDY: Study = Study {
     name: "lr-finder",
     claim: "logarithmic steps cover better than linear ones, augmentation smooths the curve, and the middle of its slope \
             is the rate to take",
-    minutes: 5,
+    minutes: 2,
     subject: Subject::Network,
     text: include_str!("../../docs/lessons/lr_finder.md"),
     measure,

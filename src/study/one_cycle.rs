@@ -12,7 +12,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "one-cycle",
     claim: "a peak after 5 of 24 epochs trains best, and annihilation of the rate to near zero gives no higher accuracy",
-    minutes: 8,
+    minutes: 2,
     subject: Subject::Network,
     text: include_str!("../../docs/lessons/one_cycle.md"),
     measure,

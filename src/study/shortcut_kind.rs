@@ -18,7 +18,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "shortcut-kind",
     claim: "a parameter-free shortcut is enough, and a 1x1 convolution with stride 2 ignores part of the pixels",
-    minutes: 4,
+    minutes: 2,
     subject: Subject::Own,
     text: include_str!("../../docs/lessons/shortcut_kind.md"),
     measure,

@@ -14,7 +14,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "shortcut-scale",
     claim: "a shortcut scaled by more than 1 lets the gradient explode, and by less than 1 vanish",
-    minutes: 2,
+    minutes: 1,
     subject: Subject::Own,
     text: include_str!("../../docs/lessons/shortcut_scale.md"),
     measure,

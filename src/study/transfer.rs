@@ -14,7 +14,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "transfer",
     claim: "features near the softmax are specific to the task, so for another task they are cut earlier",
-    minutes: 5,
+    minutes: 1,
     subject: Subject::Weights,
     text: include_str!("../../docs/lessons/transfer.md"),
     measure,

@@ -16,7 +16,7 @@ use super::{Lab, Page, Record, Study, Subject};
 pub static STUDY: Study = Study {
     name: "views",
     claim: "the things that excite a unit change from patterns to classes on the way to the softmax",
-    minutes: 2,
+    minutes: 1,
     subject: Subject::Weights,
     text: include_str!("../../docs/lessons/views.md"),
     measure,
