@@ -120,7 +120,7 @@ const LR: f64 = 0.001 / 4.0;
 ///
 /// `docs/networks.md` has the results.
 #[test]
-#[ignore = "takes an hour; reads CIFAR-10 from the folder in $WGRAD_DATA"]
+#[ignore = "takes 12 minutes of two cores; reads CIFAR-10 from the folder in $WGRAD_DATA"]
 fn each_network_for_cifar_learns_from_photographs() {
     let data = load(Source::CIFAR10, None, ReadOptions::default()).expect("CIFAR-10");
     let split = data.dataset.train;
