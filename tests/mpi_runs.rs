@@ -203,10 +203,7 @@ fn signals_to_the_launcher_save_or_end_a_run() {
     let begun = Instant::now();
     let output = child.wait_with_output().expect("it ends");
     let first = text(&output);
-    // MPICH's mpirun ended with 130 in 16 of 22 runs that were interrupted, and with 0 in the others. The ranks' output
-    // decides there.
-    assert!(is_mpich() || !output.status.success(), "{first}");
-    assert!(begun.elapsed() < IN_TIME, "{first}");
+    assert!(!output.status.success() && begun.elapsed() < IN_TIME, "{first}");
     for line in ["written on request: run/checkpoint-", "interrupted after step ", "hint: `wgrad"] {
         assert_eq!(first.matches(line).count(), 1, "{line}: {first}");
     }
@@ -227,12 +224,7 @@ fn signals_to_the_launcher_save_or_end_a_run() {
         }
         let output = child.wait_with_output().expect("it ends");
         let text = text(&output);
-        assert!(text.contains("(resumed after step "), "{n}: {text}");
-        if n > 1 && signal == "INT" {
-            assert!(text.contains("interrupted after step "), "{n}: {text}");
-        } else {
-            assert!(!output.status.success(), "{n}: {text}");
-        }
+        assert!(!output.status.success() && text.contains("(resumed after step "), "{n}: {text}");
         assert!(signal != "USR1" || text.contains("written on request"), "{text}");
         // The ranks of a launcher that was killed end a moment later.
         thread::sleep(Duration::from_secs(3));

@@ -95,7 +95,7 @@ impl Conv2dDWeight {
         let mut bindings = bindings(self.pool);
         let n_weights = g.window.area() * g.ci_per_group() * g.co;
         // The product has one row for each (ky, kx, ci), where ci counts the input channels of a group, or with row
-        // positions the numbers of x under a row of the kernel. Their number is rounded up to a multiple of 4.
+        // positions the values of x under a row of the kernel. Their number is rounded up to a multiple of 4.
         let by_rows = g.with_row_positions();
         let rows = by_rows.window.area() * by_rows.ci_per_group().next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);

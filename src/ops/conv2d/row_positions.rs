@@ -1,4 +1,4 @@
-//! Convolutions of few channels, in which a row of the kernel is one position.
+//! Convolutions of one group whose channels are no multiple of four: a row of the kernel is one position.
 //!
 //! The fast kernels read the channels of a pixel in steps of four. With three channels, as in an image, a quarter of
 //! the terms would be zeros. In memory, the values of x under a row of the kernel are neighbours, and so are their
